@@ -1,0 +1,181 @@
+"""A vector-quantised picture codec whose tokens are meant to be read back.
+
+Three small convolutional networks share one L2-normalised codebook: the encoder turns pixels into
+tokens, the decoder turns tokens into pixels, and the reader recovers the tokens of a decoded
+picture after it was compressed, resized, blurred or brightened. The reader is to the decoder what
+IndexMark's Index Encoder is to its codec (arXiv 2505.14673, section 3.4); decoder and reader are
+trained together, as wmar's cycle fine-tuning does (arXiv 2506.16349, section 4).
+
+Pixels are float (B, 3, H, W) in [0, 1]; H and W are multiples of the stride. Tokens are int64
+(B, H/8, W/8). Nothing here knows about marks, keys or prompts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STRIDE = 8
+
+
+@dataclass(frozen=True)
+class VQConfig:
+    """Sizes of the codec: V codes of d dimensions, channels at stride 4 and at stride 8."""
+
+    codes: int = 4096
+    dim: int = 8
+    fine: int = 96
+    coarse: int = 192
+    encoder_blocks: tuple[int, int] = (2, 1)
+    decoder_blocks: tuple[int, int] = (4, 2)
+    reader_blocks: tuple[int, int] = (2, 4)
+
+
+class Reading(NamedTuple):
+    """Tokens read from pixels, with the cosine gap between the best and the second-best code."""
+
+    tokens: Tensor  # (B, h, w) int64
+    margin: Tensor  # (B, h, w) float, >= 0
+
+
+class ChannelNorm(nn.Module):
+    """RMS normalisation over the channels of (B, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = x.permute(0, 2, 3, 1)
+        return F.rms_norm(last, last.shape[-1:], self.weight.to(last.dtype), 1e-6).permute(
+            0, 3, 1, 2
+        )
+
+
+class Block(nn.Module):
+    """A residual block of two 3x3 convolutions; starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(self.norm(x))))
+
+
+class GlobalBlock(nn.Module):
+    """A residual block that also sees the picture's mean features, so that gain can be undone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = Block(channels)
+        self.context = nn.Linear(2 * channels, 2 * channels)
+        nn.init.zeros_(self.context.weight)
+        nn.init.zeros_(self.context.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.float().mean((2, 3))
+        spread = (x.float().square().mean((2, 3)) + 1e-6).sqrt()
+        gain, shift = self.context(torch.cat([mean, spread], 1))[:, :, None, None].chunk(2, 1)
+        return self.block(x * (1 + gain) + shift)
+
+
+class Encoder(nn.Module):
+    """Pixels to unit vectors (B, d, H/8, W/8); local, so that a patch keeps its token."""
+
+    def __init__(self, config: VQConfig) -> None:
+        super().__init__()
+        fine, coarse = config.encoder_blocks
+        self.stem = nn.Conv2d(48, config.fine, 3, padding=1)
+        self.fine = nn.Sequential(*(Block(config.fine) for _ in range(fine)))
+        self.down = nn.Conv2d(4 * config.fine, config.coarse, 1)
+        self.coarse = nn.Sequential(*(Block(config.coarse) for _ in range(coarse)))
+        self.norm = ChannelNorm(config.coarse)
+        self.out = nn.Conv2d(config.coarse, config.dim, 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.fine(self.stem(F.pixel_unshuffle(pixels * 2 - 1, 4)))
+        x = self.coarse(self.down(F.pixel_unshuffle(x, 2)))
+        return F.normalize(self.out(self.norm(x)).float(), dim=1)
+
+
+class Reader(nn.Module):
+    """Decoded, possibly attacked pixels to unit vectors (B, d, H/8, W/8)."""
+
+    def __init__(self, config: VQConfig) -> None:
+        super().__init__()
+        fine, coarse = config.reader_blocks
+        self.stem = nn.Conv2d(48, config.fine, 3, padding=1)
+        self.fine = nn.Sequential(*(Block(config.fine) for _ in range(fine)))
+        self.down = nn.Conv2d(4 * config.fine, config.coarse, 1)
+        self.coarse = nn.Sequential(*(GlobalBlock(config.coarse) for _ in range(coarse)))
+        self.norm = ChannelNorm(config.coarse)
+        self.out = nn.Conv2d(config.coarse, config.dim, 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.fine(self.stem(F.pixel_unshuffle(pixels * 2 - 1, 4)))
+        x = self.coarse(self.down(F.pixel_unshuffle(x, 2)))
+        return F.normalize(self.out(self.norm(x)).float(), dim=1)
+
+
+class Decoder(nn.Module):
+    """Code vectors (B, d, h, w) to pixels (B, 3, 8h, 8w), not clamped."""
+
+    def __init__(self, config: VQConfig) -> None:
+        super().__init__()
+        coarse, fine = config.decoder_blocks
+        self.stem = nn.Conv2d(config.dim, config.coarse, 3, padding=1)
+        self.coarse = nn.Sequential(*(Block(config.coarse) for _ in range(coarse)))
+        self.up = nn.Conv2d(config.coarse, 4 * config.fine, 1)
+        self.fine = nn.Sequential(*(Block(config.fine) for _ in range(fine)))
+        self.norm = ChannelNorm(config.fine)
+        self.out = nn.Conv2d(config.fine, 48, 3, padding=1)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        x = self.coarse(self.stem(vectors * vectors.shape[1] ** 0.5))
+        x = self.fine(F.pixel_shuffle(self.up(x), 2))
+        return F.pixel_shuffle(self.out(self.norm(x)).float(), 4) * 0.5 + 0.5
+
+
+class VQCodec(nn.Module):
+    """Encoder, decoder, reader and their codebook (V, d) of unit rows."""
+
+    codebook: Tensor
+
+    def __init__(self, config: VQConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.reader = Reader(config)
+        start = torch.randn(config.codes, config.dim, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("codebook", F.normalize(start, dim=1))
+
+    def similarity(self, vectors: Tensor) -> Tensor:
+        """Cosine of every vector with every code: (B, d, h, w) -> (B, h, w, V)."""
+        return vectors.permute(0, 2, 3, 1) @ self.codebook.T
+
+    @torch.inference_mode()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Tokens (B, h, w) that describe any picture best."""
+        return self.similarity(self.encoder(pixels)).argmax(-1)
+
+    @torch.inference_mode()
+    def read(self, pixels: Tensor) -> Reading:
+        """Tokens that a picture of this codec was decoded from, as well as they can be told."""
+        best = self.similarity(self.reader(pixels)).topk(2, -1)
+        return Reading(best.indices[..., 0], best.values[..., 0] - best.values[..., 1])
+
+    @torch.inference_mode()
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Pixels (B, 3, 8h, 8w) in [0, 1] of tokens (B, h, w)."""
+        vectors = self.codebook[tokens].permute(0, 3, 1, 2)
+        return self.decoder(vectors).clamp(0, 1)
