@@ -1,0 +1,1 @@
+"""The bench a user runs to know what a mark survives."""
