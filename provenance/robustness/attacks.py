@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from provenance.errors import ProvenanceError
+from provenance.image import Pixels
 from provenance.robustness import chains, files, geometric, regeneration, valuemetric
-from provenance.robustness.files import Pixels
 
 Plain = Callable[[Pixels, np.random.Generator], Pixels]
 Strong = Callable[[Pixels, float, np.random.Generator], Pixels]
@@ -22,7 +23,7 @@ Strong = Callable[[Pixels, float, np.random.Generator], Pixels]
 NAME = re.compile(r"([a-z]+(?:-[a-z]+)*)(?:-(-?\d+(?:\.\d+)?))?")
 
 
-class UnknownAttack(ValueError):
+class UnknownAttack(ProvenanceError):
     """No attack has this name, or its strength is out of range."""
 
 
@@ -99,6 +100,14 @@ def find(name: str) -> Attack:
         return pixels
 
     return Attack(name, apply)
+
+
+def strength(name: str) -> tuple[str, float] | None:
+    """Family and strength of a single attack; None for a chain or one without a strength."""
+    match = NAME.fullmatch(name)
+    if match is None or match[2] is None or match[1] not in FAMILIES:
+        return None
+    return match[1], float(match[2])
 
 
 def _step(part: str, name: str) -> Plain:

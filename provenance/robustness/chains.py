@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from provenance.image import Pixels
 from provenance.robustness import files
-from provenance.robustness.files import Pixels
 
 TINT = np.array([1.01, 1.0, 0.97], np.float32)[:, None, None]  # a display a little warm
 

@@ -7,8 +7,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+from provenance.errors import ProvenanceError
 
-class ExtraMissing(ImportError):
+
+class ExtraMissing(ProvenanceError):
     """A package of the extra `bench` is not installed."""
 
 

@@ -2,7 +2,7 @@
 
 An attack is only worth its name if what comes out could have been saved: pictures pass through
 Pillow's encoders, never through a model of them, and always end on the 8-bit grid.
-Pixels are float32 (3, H, W) in [0, 1].
+Pixels are float32 (3, H, W) in [0, 1], C order.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.float32]
+from provenance.image import Pixels
 
 
 def rounded(pixels: NDArray[np.floating]) -> Pixels:
     """The nearest picture an 8-bit file can hold."""
-    eight: Pixels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.float32) / np.float32(255)
-    return eight
+    eight = np.rint(np.clip(pixels, 0, 1) * 255)
+    return np.ascontiguousarray(eight, np.float32) / np.float32(255)
 
 
 def to_image(pixels: NDArray[np.floating]) -> Image.Image:
@@ -31,7 +31,7 @@ def to_image(pixels: NDArray[np.floating]) -> Image.Image:
 def from_image(image: Image.Image) -> Pixels:
     """The (3, H, W) pixels of an image."""
     eight = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    return eight.astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray(eight, np.float32) / np.float32(255)
 
 
 def jpeg(pixels: Pixels, quality: int) -> Pixels:

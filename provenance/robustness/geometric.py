@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from provenance.image import Pixels
 from provenance.robustness import files
-from provenance.robustness.files import Pixels
 
 CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64)  # (x, y) in units of the sides
 

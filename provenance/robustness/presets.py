@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provenance.errors import ProvenanceError
 from provenance.robustness.attacks import Attack, find
 
 
-class UnknownPreset(ValueError):
+class UnknownPreset(ProvenanceError):
     """No preset has this name."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from provenance.robustness.files import Pixels
+from provenance.image import Pixels
 from provenance.robustness.valuemetric import LUMA
 
 SIGMA, RADIUS = 1.5, 5  # the 11 x 11 window of Wang et al. 2004

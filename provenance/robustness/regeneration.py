@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from provenance.image import Pixels
 from provenance.robustness import extra, files
-from provenance.robustness.files import Pixels
 
 REACH = 5  # px: denoising looks at the 11 x 11 neighbours
 PATCH = 5  # px: side of the patches that non-local means compares

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
+from provenance.image import Pixels
 from provenance.robustness import files
-from provenance.robustness.files import Pixels
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow and torchvision weigh it
 
@@ -105,8 +105,7 @@ def grey(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def gamma(pixels: Pixels, exponent: float, rng: np.random.Generator) -> Pixels:
     """All channels to the power of exponent."""
-    out: Pixels = pixels ** np.float32(exponent)
-    return out
+    return np.power(pixels, exponent, dtype=np.float32)
 
 
 def hue(pixels: Pixels, turn: float, rng: np.random.Generator) -> Pixels:
