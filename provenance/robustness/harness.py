@@ -138,21 +138,21 @@ def measure_attack(
     seed: int,
     clock: Clock = time.perf_counter,
 ) -> Row:
-    """One row of the table; ValueError where there is nothing to measure or a score is no number."""
+    """One row of the table; ValueError if there is nothing to measure or a score is no number."""
     if not pictures or not thresholds or len(scores) != len(pictures):
         raise ValueError(
             f"nothing to measure: {len(pictures)} pictures, {len(scores)} scores, "
             f"{len(thresholds)} thresholds"
         )
-    evidence, copies, spent = [], [], [0.0, 0.0]
+    evidence, distances, spent = [], [], [0.0, 0.0]
     for number, (pixels, score) in enumerate(zip(pictures, scores, strict=True)):
         start = clock()
         copy = attacked(pixels, attack, seed=_seed(seed, attack.name, number))
         between = clock()
         evidence.append(_finite(score(copy), f"{attack.name} on picture {number}"))
         spent = [spent[0] + between - start, spent[1] + clock() - between]
-        copies.append(copy)
-    psnr, ssim = _kept(pictures, copies)
+        distances.append(_distance(pixels, copy))
+    psnr, ssim = _kept(distances)
     return Row(
         attack=attack.name,
         rates=tuple(rate(sum(e >= t.value for e in evidence), len(evidence)) for t in thresholds),
@@ -164,15 +164,18 @@ def measure_attack(
     )
 
 
-def _kept(
-    pictures: Sequence[Pixels], copies: Sequence[Pixels]
-) -> tuple[float | None, float | None]:
-    pairs = list(zip(pictures, copies, strict=True))
-    if any(one.shape != other.shape for one, other in pairs):
+def _distance(pixels: Pixels, copy: Pixels) -> tuple[float, float] | None:
+    """Mean squared error and SSIM; None where there is no comparing."""
+    if pixels.shape != copy.shape or min(pixels.shape[1:]) < quality.SMALLEST:
+        return None
+    return quality.mean_squared_error(pixels, copy), quality.ssim(pixels, copy)
+
+
+def _kept(distances: Sequence[tuple[float, float] | None]) -> tuple[float | None, float | None]:
+    known = [distance for distance in distances if distance is not None]
+    if len(known) < len(distances):
         return None, None
-    error = float(np.mean([quality.mean_squared_error(one, other) for one, other in pairs]))
-    smallest = min(min(one.shape[1:]) for one in pictures)
-    ssim = float(np.mean([quality.ssim(*pair) for pair in pairs])) if smallest >= 11 else None
+    error, ssim = (float(x) for x in np.mean(known, axis=0))
     return (quality.decibels(error) if error else None), ssim
 
 

@@ -10,6 +10,7 @@ from provenance.image import Pixels
 from provenance.robustness.valuemetric import LUMA
 
 SIGMA, RADIUS = 1.5, 5  # the 11 x 11 window of Wang et al. 2004
+SMALLEST = 2 * RADIUS + 1  # px: a side that holds one window
 C1, C2 = 0.01**2, 0.03**2
 
 
@@ -38,7 +39,7 @@ def ssim(one: Pixels, other: Pixels) -> float:
     """
     if one.shape != other.shape:
         raise ValueError(f"pictures of two sizes cannot be compared: {one.shape}, {other.shape}")
-    if min(one.shape[1:]) < 2 * RADIUS + 1:
+    if min(one.shape[1:]) < SMALLEST:
         raise ValueError(f"SSIM needs 11 x 11 px at least, got {one.shape[1:]}")
     x, y = (np.tensordot(LUMA.astype(np.float64), p, axes=1) for p in (one, other))
     mean_x, mean_y = _window(x), _window(y)

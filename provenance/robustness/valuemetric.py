@@ -88,7 +88,7 @@ def brightness_jitter(pixels: Pixels, reach: float, rng: np.random.Generator) ->
 
 def contrast(pixels: Pixels, factor: float, rng: np.random.Generator) -> Pixels:
     """Distance from the mean grey times factor."""
-    mean = _grey(pixels).mean()
+    mean = np.float32(_grey(pixels).mean())
     return (pixels - mean) * np.float32(factor) + mean
 
 
@@ -105,7 +105,8 @@ def grey(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def gamma(pixels: Pixels, exponent: float, rng: np.random.Generator) -> Pixels:
     """All channels to the power of exponent."""
-    return np.power(pixels, exponent, dtype=np.float32)
+    raised: Pixels = pixels ** np.float32(exponent)
+    return raised
 
 
 def hue(pixels: Pixels, turn: float, rng: np.random.Generator) -> Pixels:
