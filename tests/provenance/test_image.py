@@ -74,7 +74,7 @@ COLOURS = shorts(0, 256, 512, 40000, 50000, 60000)
         (png(FOUR, width=2, depth=4, colour=GREY), [17, 255]),
         (png(b"\x07\xf0", width=2, depth=8, colour=GREY), [7, 240]),
         (png(SHADES, width=4, depth=16, colour=GREY), [0, 4, 117, 255]),
-        (png(b"\x50", width=4, depth=1, colour=GREY, tRNS=shorts(0)), [255] * 4),
+        (png(b"\xf0", width=8, depth=1, colour=GREY, tRNS=shorts(0)), [255] * 8),
         (png(TWO, width=4, depth=2, colour=GREY, tRNS=shorts(1)), [0, 255, 170, 255]),
         (png(FOUR, width=2, depth=4, colour=GREY, tRNS=shorts(1)), [255, 255]),
         (png(b"\x07\xf0", width=2, depth=8, colour=GREY, tRNS=shorts(7)), [255, 240]),
@@ -84,8 +84,8 @@ COLOURS = shorts(0, 256, 512, 40000, 50000, 60000)
         (png(bytes(range(6)), width=2, depth=8, colour=RGB), [(0, 1, 2), (3, 4, 5)]),
         (png(COLOURS, width=2, depth=16, colour=RGB), [(0, 1, 2), (156, 195, 234)]),
         (
-            png(bytes(range(6)), width=2, depth=8, colour=RGB, tRNS=shorts(3, 4, 5)),
-            [(0, 1, 2), (255, 255, 255)],
+            png(b"\3\1\2\3\4\5", width=2, depth=8, colour=RGB, tRNS=shorts(3, 4, 5)),
+            [(3, 1, 2), (255, 255, 255)],
         ),
         (
             png(COLOURS, width=2, depth=16, colour=RGB, tRNS=shorts(40000, 50000, 60000)),
@@ -187,10 +187,11 @@ def test_read_image_converts_display_p3_to_srgb() -> None:
     assert np.abs(seen(data)[0, 0] - expected).max() <= 1
 
 
-def test_read_image_obeys_a_grey_profile() -> None:
+def test_read_image_obeys_the_profile_of_a_grey_picture() -> None:
     linear = profile(b"GRAY", wtpt=xyz(0.9642, 1, 0.8249), kTRC=gamma(1))
-    data = saved(Image.new("L", (1, 1), 55), "PNG", icc_profile=linear)
-    assert seen(data)[0, 0].tolist() == [128, 128, 128]
+    for fitting in (linear, rgb_profile("r", "g", "b", 1.0)):
+        data = saved(Image.new("L", (1, 1), 55), "PNG", icc_profile=fitting)
+        assert seen(data)[0, 0].tolist() == [128, 128, 128]
 
 
 def test_read_image_obeys_a_cmyk_profile() -> None:
@@ -241,6 +242,10 @@ def test_read_image_reads_the_first_picture_of_an_mpo() -> None:
         (b"\xff\xd8\xff", "damaged or cut short, not a whole JPEG file"),
         (b"RIFF\0\0\0\0WEBP", "damaged or cut short, not a whole WEBP file"),
         (png(b"", width=0, depth=8, colour=GREY), "damaged or cut short, not a whole PNG file"),
+        (
+            png(b"\7", width=1, depth=8, colour=GREY, tRNS=b""),
+            "damaged or cut short, not a whole PNG file",
+        ),
         (saved(colours(), "BMP"), "not a PNG, JPEG or WebP picture"),
         (saved(colours(), "TIFF"), "not a PNG, JPEG or WebP picture"),
         (saved(colours(), "GIF"), "not a PNG, JPEG or WebP picture"),
@@ -250,7 +255,7 @@ def test_read_image_reads_the_first_picture_of_an_mpo() -> None:
         (giant("PNG", 30_000, 30_000), "more than 64 million pixels"),
         (giant("JPEG", 30_000, 30_000), "more than 64 million pixels"),
         (giant("WEBP", 16_383, 16_383), "more than 64 million pixels"),
-        (giant("PNG", 8_001, 8_000), "more than 64 million pixels"),
+        (giant("PNG", MAX_PIXELS + 1, 1), "more than 64 million pixels"),
         (giant("JPEG", 8_001, 8_000), "more than 64 million pixels"),
         (giant("WEBP", 8_001, 8_000), "more than 64 million pixels"),
         (giant("PNG", 8_000, 8_000), "damaged or cut short, not a whole PNG file"),
@@ -272,6 +277,17 @@ def test_read_image_refuses_a_bomb_without_taking_memory(form: str) -> None:
         read_image(giant(form, side, side), name="bomb")
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown * 1024 < MAX_PIXELS  # not one byte a pixel of what is allowed, KiB -> bytes
+
+
+def test_read_image_blames_the_machine_when_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", full)
+    with pytest.raises(Unreadable, match="x: not enough memory to read it"):
+        read_image(png(b"\7", width=1, depth=8, colour=GREY), name="x")
 
 
 def test_read_image_leaks_no_warning_and_leaves_filters_alone() -> None:
