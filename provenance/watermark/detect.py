@@ -1,0 +1,238 @@
+"""Whether a picture carries a mark of these keys, and how surely.
+
+Every view of the picture (as it is, shifted, resized, ...) is read by a codec; every key and list
+of every scheme is tried on every view with one test; the best p is multiplied by the number of all
+trials. Detected means that this happens by chance, over the keys, with at most the threshold's
+probability to a picture made without them. It does not say who made the picture: a stolen list or
+a copied mark looks the same. Not detected means "not with these keys", never "not generated".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.watermark.errors import BadReading, CodecMismatch
+from provenance.watermark.family import Family, Trials
+from provenance.watermark.keys import Key, KeyState
+from provenance.watermark.scheme import Scheme
+from provenance.watermark.statistics import Evidence, Stakes, Test, bound, stake, statistics, weigh
+
+THRESHOLD = 1e-6
+# Chernoff's bound is at most some 30 times the exact p here, so a view whose bound is further
+# above the best p so far cannot be better and is spared the exact computation.
+SLACK = 32.0
+
+
+class Reading(Protocol):
+    """Tokens (h, w) int64 read from pixels, and how clearly each won, (h, w) float >= 0."""
+
+    @property
+    def tokens(self) -> NDArray[np.int64]: ...
+
+    @property
+    def margin(self) -> NDArray[np.floating]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A picture as one codec reads it under one geometry: one reading a scale."""
+
+    codec_digest: bytes
+    geometry: str  # "as it is", "shift 3,4", ...
+    readings: tuple[Reading, ...]
+
+
+class Outcome(StrEnum):
+    DETECTED = "detected"
+    INCONCLUSIVE = "inconclusive"
+    NOT_DETECTED = "not detected"
+
+
+class Reason(StrEnum):
+    """Why nothing can be concluded."""
+
+    NOTHING_READ = "the picture is smaller than one token"
+    TOO_FEW_CODES = "too few distinct codes: even a full mark would not reach the threshold"
+
+
+@dataclass(frozen=True)
+class Match:
+    """Under what a picture's tokens fit best."""
+
+    scheme: str
+    model: str
+    key_id: str
+    key_state: KeyState
+    list_index: int
+    geometry: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one search, with its numbers; `match` is set if and only if detected."""
+
+    outcome: Outcome
+    reason: Reason | None
+    test: Test
+    p: float  # the smallest of the family, for one trial
+    corrected: float  # for the whole family
+    family: Family
+    threshold: float
+    units: int  # independent coins in the view with the most
+    match: Match | None
+
+    @property
+    def caveat(self) -> str:
+        """What the outcome does not mean."""
+        match self.outcome:
+            case Outcome.DETECTED:
+                return (
+                    "carries our mark, origin unconfirmed: whoever copied or stole the mark "
+                    "can put it on any picture; ask for a manifest, a record or a fingerprint"
+                )
+            case Outcome.INCONCLUSIVE:
+                return "neither for nor against a mark"
+            case Outcome.NOT_DETECTED:
+                return "not with these keys; says nothing about how the picture was made"
+        assert_never(self.outcome)
+
+
+class Bank:
+    """The coins of all lists of some keys under one scheme, tossed once for many views."""
+
+    def __init__(self, scheme: Scheme, keys: Sequence[Key]) -> None:
+        if not keys:
+            raise ValueError(f"scheme {scheme.name} is searched without a key")
+        self.scheme = scheme
+        self.keys = tuple(keys)
+        self.owners = [(key, index) for key in self.keys for index in range(scheme.lists)]
+        self.coins = np.stack([scheme.coins(key, index) for key, index in self.owners])
+
+    def trials(self, views: int) -> Trials:
+        return Trials(self.scheme.name, len(self.keys), self.scheme.lists, views)
+
+    def stake(self, test: Test, view: View) -> Stakes:
+        """The view's stakes over all scales."""
+        self.scheme.check_codec(view.codec_digest)
+        if len(view.readings) != self.scheme.scales:
+            raise BadReading(f"{len(view.readings)} readings for {self.scheme.scales} scales")
+        codes = self.scheme.colouring.codes
+        for reading in view.readings:
+            if (
+                reading.tokens.size
+                and not 0 <= reading.tokens.min() <= reading.tokens.max() < codes
+            ):
+                raise BadReading(f"tokens must lie in 0..{codes - 1}")
+        tokens = [r.tokens.ravel() + s * codes for s, r in enumerate(view.readings)]
+        margin = [r.margin.ravel() for r in view.readings]
+        return stake(test, self.scheme.joint, np.concatenate(tokens), np.concatenate(margin))
+
+
+def detect(
+    views: Iterable[View],
+    banks: Sequence[Bank],
+    *,
+    planned: int,
+    test: Test = Test.WEIGHTED,
+    threshold: float = THRESHOLD,
+) -> Finding:
+    """Search views, at most `planned` of each codec, for any mark of the banks.
+
+    Stops at the first view that reaches the threshold; the family counts all that were planned.
+    Raises CodecMismatch for a view that no bank can judge and for a bank that no view was read for.
+    """
+    if not banks or planned < 1 or not 0 < threshold < 1:
+        raise ValueError("a search needs banks, at least one planned view, and 0 < threshold < 1")
+    search = _Search(banks, planned, test, threshold)
+    for view in views:
+        search.look(view)
+        if search.found:
+            break
+    return search.conclude()
+
+
+class _Search:
+    """The state of one search: the best trial so far."""
+
+    def __init__(self, banks: Sequence[Bank], planned: int, test: Test, threshold: float) -> None:
+        self.banks = banks
+        self.planned = planned
+        self.test = test
+        self.threshold = threshold
+        self.family = Family(tuple(bank.trials(planned) for bank in banks))
+        self.best: Match | None = None
+        self.least = 1.0
+        self.units = 0
+        self.scored = 0
+        self.looked: dict[bytes, int] = {}
+
+    @property
+    def found(self) -> bool:
+        best = self.best
+        return best is not None and self.family.correct(best.evidence.p) <= self.threshold
+
+    def look(self, view: View) -> None:
+        able = [bank for bank in self.banks if bank.scheme.codec_digest == view.codec_digest]
+        if not able:
+            raise CodecMismatch(f"no scheme for tokens of codec {view.codec_digest.hex()[:16]}")
+        count = self.looked[view.codec_digest] = self.looked.get(view.codec_digest, 0) + 1
+        if count > self.planned:
+            raise ValueError(f"more than the {self.planned} views that were planned")
+        for bank in able:
+            self._try(bank, view)
+
+    def _try(self, bank: Bank, view: View) -> None:
+        """All keys and lists of a bank on one view: they share one null distribution."""
+        stakes = bank.stake(self.test, view)
+        self.units = max(self.units, len(stakes.unit))
+        self.least = min(self.least, stakes.least)
+        scores = statistics(stakes, bank.coins)
+        top = int(scores.argmax())
+        if self.best and bound(stakes, int(scores[top])) > SLACK * self.best.evidence.p:
+            return
+        evidence = weigh(self.test, stakes, bank.coins[top])
+        if self.best is None or evidence.p < self.best.evidence.p:
+            key, index = bank.owners[top]
+            self.best = Match(
+                scheme=bank.scheme.name,
+                model=bank.scheme.model,
+                key_id=key.key_id,
+                key_state=key.state,
+                list_index=index,
+                geometry=view.geometry,
+                evidence=evidence,
+            )
+
+    def conclude(self) -> Finding:
+        outcome, reason = self._judge()
+        p = self.best.evidence.p if self.best else 1.0
+        return Finding(
+            outcome=outcome,
+            reason=reason,
+            test=self.test,
+            p=p,
+            corrected=self.family.correct(p),
+            family=self.family,
+            threshold=self.threshold,
+            units=self.units,
+            match=self.best if outcome is Outcome.DETECTED else None,
+        )
+
+    def _judge(self) -> tuple[Outcome, Reason | None]:
+        if self.found:
+            return Outcome.DETECTED, None
+        if not self.looked:
+            return Outcome.INCONCLUSIVE, Reason.NOTHING_READ
+        for bank in self.banks:
+            if bank.scheme.codec_digest not in self.looked:
+                raise CodecMismatch(f"nothing was read for scheme {bank.scheme.name}")
+        if self.family.correct(self.least) > self.threshold:
+            return Outcome.INCONCLUSIVE, Reason.TOO_FEW_CODES
+        return Outcome.NOT_DETECTED, None

@@ -1,0 +1,120 @@
+"""Secret keys and the coins they toss.
+
+Every coin is a keyed BLAKE2b value (RFC 7693) of a secret and a domain: the same on every machine
+and library version, and independent between tenants, keys, epochs, schemes, models, codecs, lists,
+scales and streams. There is no default secret. Nobody who lacks the secret can tell the coins from
+fair ones; whoever sees many marked pictures can still estimate them, key or no key.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from fractions import Fraction
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+SECRET_BYTES = 32  # made here; keys of others may be shorter, down to
+LEAST_SECRET_BYTES = 16
+MOST_SECRET_BYTES = 64  # BLAKE2b takes no longer key
+
+VALUES_A_BLOCK = 8  # one 64-byte digest holds eight 64-bit values
+TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class KeyState(StrEnum):
+    """What a key may still do: mark and detect, only detect, or only be recognised as revoked."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One epoch of a tenant's secret; `created` is aware UTC."""
+
+    secret: bytes = field(repr=False)
+    tenant: str
+    epoch: int
+    state: KeyState
+    created: datetime
+
+    def __post_init__(self) -> None:
+        if not LEAST_SECRET_BYTES <= len(self.secret) <= MOST_SECRET_BYTES:
+            raise ValueError(f"a secret has 16 to 64 bytes, not {len(self.secret)}")
+        if not TENANT.fullmatch(self.tenant):
+            raise ValueError(f"a tenant is named like a host (a-z, 0-9, -), not {self.tenant!r}")
+        if self.epoch < 1:
+            raise ValueError(f"epochs start at 1, not {self.epoch}")
+        if self.created.tzinfo is None:
+            raise ValueError("a key's time of creation needs a time zone")
+
+    @property
+    def key_id(self) -> str:
+        """Tenant, epoch and eight hex digits that only this secret gives, e.g. acme.1.9f31c2aa."""
+        check = blake2b(key=self.secret, person=b"countermark.kid", digest_size=4).hexdigest()
+        return f"{self.tenant}.{self.epoch}.{check}"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a set of coins is for; two domains that differ anywhere have independent coins."""
+
+    scheme: str  # name and version, e.g. "pairs/1"
+    model: str
+    codec_digest: bytes
+    list_index: int = 0
+    scale: int = 0
+    stream: str = ""
+
+    def encode(self, key: Key) -> bytes:
+        """Unambiguous bytes: every field, and whose key it is, after its length."""
+        fields = [
+            self.scheme.encode(),
+            self.model.encode(),
+            self.codec_digest,
+            _integer(self.list_index),
+            _integer(self.scale),
+            self.stream.encode(),
+            key.tenant.encode(),
+            _integer(key.epoch),
+        ]
+        return b"".join(_integer(len(part)) + part for part in fields)
+
+
+def _integer(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def values(key: Key, domain: Domain, n: int) -> NDArray[np.uint64]:
+    """The first n 64-bit values (n,) of a key in a domain; value i never depends on n."""
+    start = blake2b(domain.encode(key), key=key.secret, person=b"countermark.coin")
+    blocks = []
+    for block in range(-(-n // VALUES_A_BLOCK)):
+        digest = start.copy()
+        digest.update(_integer(block))
+        blocks.append(digest.digest())
+    return np.frombuffer(b"".join(blocks), dtype=">u8").astype(np.uint64)[:n]
+
+
+def coins(key: Key, domain: Domain, n: int, gamma: float = 0.5) -> NDArray[np.bool_]:
+    """Independent coins (n,), each true with probability floor(gamma * 2^64) / 2^64."""
+    if not 0 < gamma < 1:
+        raise ValueError(f"gamma must be between 0 and 1, not {gamma}")
+    threshold = np.uint64(int(Fraction(gamma) * 2**64))
+    return values(key, domain, n) < threshold
+
+
+def list_for(key: Key, request_id: str, lists: int) -> int:
+    """The list of a pool that this request is marked with; even to one part in 2^64 / lists."""
+    if not 0 < lists < 2**32:
+        raise ValueError(f"a pool has 1 to 2^32 - 1 lists, not {lists}")
+    digest = blake2b(
+        request_id.encode(), key=key.secret, person=b"countermark.list", digest_size=8
+    ).digest()
+    return int.from_bytes(digest, "big") * lists >> 64

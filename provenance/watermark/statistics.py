@@ -1,0 +1,209 @@
+"""Exact tests of a mark, with the chance over the key and nothing else.
+
+Under the null hypothesis a picture was made without knowing the key. Its tokens are then fixed
+numbers, however unevenly they repeat, and only the coins are random: independent, each showing 1
+with chance gamma. A statistic is a sum of integer weights over the units whose coin is with the
+picture, so its distribution is computed exactly, by dynamic programming, for this very picture.
+Every p here is an upper bound (rounded upwards, never below 1e-300) and 1.0 when nothing is scored.
+
+Not valid against someone who knows the coins: a forger reaches any p. See docs/decisions/0002.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.watermark.colouring import Colouring
+from provenance.watermark.errors import BadReading
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FLOOR = 1e-300  # larger than all that underflow can lose
+RESCALE = 64  # steps between rescalings: neither overflow nor underflow for gamma <= 0.999
+FINENESS = 4  # integer steps to a weight of 1: finer gains no power and costs time
+
+
+class Test(StrEnum):
+    """How a unit's tokens become its weight; the version changes when any p may change."""
+
+    __test__ = False  # not a pytest class
+
+    UNIQUE = "unique/1"
+    WEIGHTED = "weighted/1"
+    MARGIN = "margin/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Stakes:
+    """What one picture asks of the coins: U units, each with a side, a weight and its tokens."""
+
+    unit: Integers  # (U,)
+    side: NDArray[np.int8]  # (U,) the side with more tokens
+    weight: Integers  # (U,) > 0, gained when the unit's coin shows that side
+    ahead: Integers  # (U,) tokens on that side
+    behind: Integers  # (U,) tokens on the other
+    gamma: float
+
+    @property
+    def least(self) -> float:
+        """The smallest p this picture can reach, with every coin on its side."""
+        return attainable(len(self.unit), self.gamma)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One test's result: p bounds the chance, over keys, of a statistic as high as this."""
+
+    test: Test
+    statistic: int
+    green: int  # green tokens
+    scored: int  # tokens in scored units
+    units: int  # independent coins scored
+    p: float
+    least: float  # the smallest p that was possible
+
+    @property
+    def log10_p(self) -> float:
+        return math.log10(self.p)
+
+
+def stake(
+    test: Test, colouring: Colouring, tokens: NDArray[np.integer], margin: NDArray[np.floating]
+) -> Stakes:
+    """Weigh the units of a picture by its tokens and reading margins (same shape, any shape)."""
+    codes = _check_tokens(colouring, tokens, margin)
+    trust = _trust(margin.ravel().astype(np.float64)) if test is Test.MARGIN else None
+    slot = 2 * colouring.unit[codes].astype(np.int64) + colouring.side[codes]
+    count = np.bincount(slot, minlength=2 * colouring.units).reshape(-1, 2)
+    mass = np.bincount(slot, trust, minlength=2 * colouring.units).reshape(-1, 2)
+    lead = np.abs(mass[:, 1] - mass[:, 0])
+    weight = _weights(test, lead, count.sum(1))
+    unit = np.flatnonzero(weight)
+    side = (mass[unit, 1] > mass[unit, 0]).astype(np.int8)
+    return Stakes(
+        unit=unit,
+        side=side,
+        weight=weight[unit],
+        ahead=count[unit, side],
+        behind=count[unit, 1 - side],
+        gamma=colouring.gamma,
+    )
+
+
+def _check_tokens(
+    colouring: Colouring, tokens: NDArray[np.integer], margin: NDArray[np.floating]
+) -> Integers:
+    if tokens.shape != margin.shape:
+        raise BadReading(f"tokens {tokens.shape} and margins {margin.shape} differ in shape")
+    codes = tokens.ravel().astype(np.int64)
+    if codes.size and (codes.min() < 0 or codes.max() >= colouring.codes):
+        raise BadReading(f"tokens must lie in 0..{colouring.codes - 1}")
+    if not (np.isfinite(margin).all() and (margin >= 0).all()):
+        raise BadReading("margins must be finite and at least 0")
+    return codes
+
+
+def _trust(margin: Floats) -> Floats:
+    """How far to trust each reading, in [0, 1): a half at the picture's own median margin."""
+    if not margin.any():
+        return np.zeros_like(margin)
+    middle = np.median(margin[margin > 0])
+    trust: Floats = margin / (margin + middle)
+    return trust
+
+
+def _weights(test: Test, lead: Floats, count: Integers) -> Integers:
+    """Integer weights (units,); repeats of a code add evidence, but ever less of it."""
+    match test:
+        case Test.UNIQUE:
+            weight = (lead > 0).astype(np.float64)
+        case Test.WEIGHTED:
+            weight = FINENESS * np.sqrt(lead)
+        case Test.MARGIN:
+            weight = 2 * FINENESS * lead / np.sqrt(np.maximum(count, 1))
+        case _:
+            assert_never(test)
+    return np.rint(weight).astype(np.int64)
+
+
+def tail(weights: Integers, gamma: float) -> Floats:
+    """P(sum >= s) for s = 0..total, each an upper bound; a coin of chance gamma a weight."""
+    ordered = np.sort(weights)  # small ones first keep the early steps short
+    total = int(ordered.sum())
+    mass = np.zeros(total + 1)  # up to the factor (1 - gamma) ** units still to be applied
+    mass[0] = 1.0
+    shifted = np.empty(total + 1)
+    odds = gamma / (1 - gamma)
+    reach = 1
+    for step, weight in enumerate(ordered.tolist(), start=1):
+        np.multiply(mass[:reach], odds, out=shifted[:reach])
+        mass[weight : weight + reach] += shifted[:reach]
+        reach += weight
+        if step % RESCALE == 0:
+            mass[:reach] *= (1 - gamma) ** RESCALE
+    mass *= (1 - gamma) ** (len(ordered) % RESCALE)
+    above = mass[::-1].cumsum()[::-1]
+    roundings = 6 * len(ordered) + total + 8
+    bound: Floats = above * (1 + 2 * roundings * np.finfo(np.float64).eps) + FLOOR
+    return np.minimum(bound, 1.0)
+
+
+def bound(stakes: Stakes, statistic: int) -> float:
+    """Chernoff's bound on P(sum >= statistic), far cheaper than the exact tail.
+
+    The best of a ladder of exponents, each of which gives a bound.
+    """
+    if not len(stakes.unit):
+        return 1.0
+    weight, count = np.unique(stakes.weight, return_counts=True)
+    scale = math.sqrt(float(count @ weight**2) / len(stakes.unit))
+    theta = np.geomspace(0.01, 30, 40) / scale
+    ones = math.log(stakes.gamma) + theta[:, None] * weight
+    logs = np.logaddexp(math.log1p(-stakes.gamma), ones) @ count - theta * statistic
+    return min(1.0, math.exp(max(float(logs.min()), math.log(FLOOR))))
+
+
+def attainable(units: int, gamma: float) -> float:
+    """The smallest p that `units` scored units can reach: all of them green."""
+    return min(1.0, gamma**units * (1 + 1e-12) + FLOOR)
+
+
+def statistics(stakes: Stakes, coins: Bools) -> Integers:
+    """The statistic under each of K sets of coins, (K, units) -> (K,)."""
+    won = coins[:, stakes.unit] == (stakes.side == 1)
+    sums: Integers = won @ stakes.weight
+    return sums
+
+
+def weigh(test: Test, stakes: Stakes, coins: Bools) -> Evidence:
+    """The evidence in a picture's stakes for one set of coins (units,)."""
+    won = coins[stakes.unit] == (stakes.side == 1)
+    statistic = int(stakes.weight[won].sum())
+    return Evidence(
+        test=test,
+        statistic=statistic,
+        green=int(np.where(won, stakes.ahead, stakes.behind).sum()),
+        scored=int((stakes.ahead + stakes.behind).sum()),
+        units=len(stakes.unit),
+        p=float(tail(stakes.weight, stakes.gamma)[statistic]),
+        least=stakes.least,
+    )
+
+
+def examine(
+    test: Test,
+    colouring: Colouring,
+    coins: Bools,
+    tokens: NDArray[np.integer],
+    margin: NDArray[np.floating],
+) -> Evidence:
+    """Test one reading against one set of coins (units,)."""
+    return weigh(test, stake(test, colouring, tokens, margin), coins)
