@@ -19,7 +19,6 @@ from provenance.errors import Unreadable
 from provenance.image import (
     MAX_BYTES,
     MAX_PIXELS,
-    Pixels,
     encode_jpeg,
     encode_png,
     read_file,
@@ -310,24 +309,28 @@ WHOLE = {
 }
 
 
-def read_or_refuse(data: bytes) -> Pixels | None:
+def check_reads_or_refuses(data: bytes) -> None:
     try:
         pixels = read_image(data, name="odd")
     except Unreadable as e:
         (line,) = str(e).splitlines()
-        return None if line.startswith("odd: ") else pytest.fail(line)
+        if not line.startswith("odd: "):
+            pytest.fail(line)
+        return
     assert pixels.shape[0] == 3
-    assert pixels.dtype == np.float32
     assert 0 <= pixels.min() <= pixels.max() <= 1
-    return pixels
 
 
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(sorted(WHOLE)), st.data())
 def test_read_image_never_shows_half_of_a_file_that_was_cut_short(form: str, data: Any) -> None:
     whole = WHOLE[form]
-    pixels = read_or_refuse(whole[: data.draw(st.integers(0, len(whole) - 1))])
-    assert pixels is None or np.array_equal(pixels, read_image(whole, name="whole"))
+    start = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    try:
+        pixels = read_image(start, name="cut")
+    except Unreadable:
+        return
+    assert np.array_equal(pixels, read_image(whole, name="whole"))
 
 
 @settings(deadline=None, max_examples=300)
@@ -342,12 +345,12 @@ def test_read_image_reads_or_refuses_a_mutated_file_and_nothing_else(
     for place, gone, new in edits:
         at = place % (len(data) + 1)
         data = data[:at] + new + data[at + gone :]
-    read_or_refuse(data)
+    check_reads_or_refuses(data)
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b""]))
 def test_read_image_reads_or_refuses_any_bytes(data: bytes, start: bytes) -> None:
-    read_or_refuse(start + data)
+    check_reads_or_refuses(start + data)
 
 
 def test_read_file_gives_the_bytes(tmp_path: Path) -> None:
