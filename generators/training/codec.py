@@ -149,7 +149,9 @@ def train(
                 pool = [*pool[-12:], vectors.detach().permute(0, 2, 3, 1).flatten(0, 2)]
             else:
                 if step == plain:
-                    book = codebook_from(torch.cat(pool), len(codec.codebook), torch.default_generator)
+                    book = codebook_from(
+                        torch.cat(pool), len(codec.codebook), torch.default_generator
+                    )
                     codec.codebook.copy_(book)
                     moving = MovingCodebook(codec, decay=0.99)
                 odd = 0.15 if step < odd_from else 0.6

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +60,10 @@ def held_out(stem: str) -> bool:
     return hashlib.sha256(stem.encode()).digest()[0] < 13
 
 
-def load_icons(folder: Path) -> tuple[list[Icon], list[Icon]]:
-    """All icons of the package in two lists: to train on, and held out of everything."""
+def load_icons(
+    folder: Path, *, only: Collection[str] | None = None
+) -> tuple[list[Icon], list[Icon]]:
+    """Icons of the package, all or those named, in two lists: to train on, and held out of it."""
     names = {
         "-".join(f"{ord(c):04x}" for c in k): v["en"].strip(":").replace("_", " ")
         for k, v in emoji.EMOJI_DATA.items()
@@ -69,6 +72,8 @@ def load_icons(folder: Path) -> tuple[list[Icon], list[Icon]]:
     held: list[Icon] = []
     for path in sorted(folder.glob("*.webp")):
         name = names.get(path.stem, "")
+        if only is not None and name not in only:
+            continue
         with Image.open(path) as picture:
             rgba = np.asarray(picture.convert("RGBA"), np.float32).transpose(2, 0, 1) / 255
         icon = Icon(name, np.concatenate([rgba[:3] * rgba[3:], rgba[3:]]))

@@ -39,3 +39,29 @@ skateboard, airplane, satellite, castle, house, hut, church, tent, snowman, sun,
 crescent moon, star, snowflake, volcano, mount fuji, globe showing Americas, ringed planet, moai
 """.replace("\n", " ").split(",")
 )
+
+_SPOKEN = {
+    "magnifying glass tilted left": "magnifying glass",
+    "locked": "padlock",
+    "lady beetle": "ladybug",
+    "globe showing Americas": "globe",
+    "ear of corn": "corn",
+    "hot beverage": "cup of coffee",
+    "wrapped gift": "gift",
+    "honeybee": "bee",
+    "sauropod": "long-necked dinosaur",
+}
+_PLURAL = ("cherries", "grapes", "french fries", "pancakes", "books", "glasses", "jeans", "gloves")
+_PLURAL += ("socks", "scissors", "blueberries")
+_MASS = ("fire", "bread", "popcorn", "spaghetti", "bacon", "garlic", "butter", "soap", "coral")
+_MASS += ("sushi", "candy", "custard", "bubble tea", "leafy green", "broccoli", "mount fuji")
+
+
+def spoken(name: str) -> str:
+    """A thing as a prompt would name it: "a red apple", "scissors", "an owl"."""
+    word = _SPOKEN.get(name, name)
+    if word in _PLURAL or word in _MASS:
+        return word
+    if word in ("sun", "rainbow"):
+        return f"the {word}" if word == "sun" else "a rainbow"
+    return f"{'an' if word[0] in 'aeiou' and not word.startswith(('uni', 'ewe')) else 'a'} {word}"

@@ -1,0 +1,224 @@
+"""Next-token transformers in raster order, in LlamaGen's layout (arXiv 2406.06525, section 3.2).
+
+RMSNorm, SwiGLU, rotary positions over rows and columns, caption vectors as a prefix that is
+replaced by a learnt one for guidance, a KV cache. Parameter names are LlamaGen's own. One thing is
+not LlamaGen's, and serves a small model on little data: every layer is given the caption anew, and
+every input says which position it predicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from generators.interface import Layout, Proposal, Site
+from generators.text import CLAUSES, DIM, TextEncoder
+
+
+@dataclass(frozen=True)
+class RasterConfig:
+    """Sizes of the transformer; the prefix holds one vector a clause."""
+
+    codes: int = 4096
+    side: int = 16
+    dim: int = 320
+    layers: int = 6
+    heads: int = 5
+    hidden: int = 864
+    prefix: int = CLAUSES
+    caption_dim: int = DIM
+    rope_base: float = 10_000.0
+
+
+def rotations(config: RasterConfig) -> Tensor:
+    """Cosines and sines (prefix + side^2, head_dim / 2, 2): half the pairs turn by row, half by column.
+
+    The prefix is not turned.
+    """
+    half = config.dim // config.heads // 2
+    rates = config.rope_base ** (-torch.arange(0, half, 2).float() / half)
+    angle = torch.outer(torch.arange(config.side).float(), rates)
+    rows = angle[:, None].expand(-1, config.side, -1)
+    columns = angle[None].expand(config.side, -1, -1)
+    grid = torch.cat([rows, columns], -1).reshape(config.side**2, -1)
+    angles = torch.cat([torch.zeros(config.prefix, grid.shape[1]), grid])
+    return torch.stack([angles.cos(), angles.sin()], -1)
+
+
+def turn(x: Tensor, rotation: Tensor) -> Tensor:
+    """Rotate neighbouring pairs of (B, L, H, D) by (L, D/2, 2)."""
+    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+    cos, sin = rotation[:, None].to(x.dtype).unbind(-1)
+    return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
+
+
+class Attention(nn.Module):
+    """Causal self-attention with an optional cache of keys and values."""
+
+    def __init__(self, config: RasterConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.wqkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
+        self.wo = nn.Linear(config.dim, config.dim, bias=False)
+
+    def forward(self, x: Tensor, rotation: Tensor, cache: Tensor | None, start: int) -> Tensor:
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in self.wqkv(x).chunk(3, -1))
+        q, k = turn(q, rotation), turn(k, rotation)
+        q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+        if cache is not None:
+            end = start + x.shape[1]
+            cache[0, :, :, start:end], cache[1, :, :, start:end] = k, v
+            k, v = cache[0, :, :, :end], cache[1, :, :, :end]
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=x.shape[1] > 1)
+        return self.wo(mixed.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: RasterConfig) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(config.dim, config.hidden, bias=False)
+        self.w3 = nn.Linear(config.dim, config.hidden, bias=False)
+        self.w2 = nn.Linear(config.hidden, config.dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w2(F.silu(self.w1(x)) * self.w3(x))
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each behind a norm; the caption is added before both."""
+
+    def __init__(self, config: RasterConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.dim, eps=1e-5)
+        self.attention = Attention(config)
+        self.ffn_norm = nn.RMSNorm(config.dim, eps=1e-5)
+        self.feed_forward = FeedForward(config)
+        self.caption = nn.Linear(config.dim, config.dim, bias=False)
+
+    def forward(
+        self, x: Tensor, caption: Tensor, rotation: Tensor, cache: Tensor | None, start: int
+    ) -> Tensor:
+        x = x + self.caption(caption)[:, None]
+        x = x + self.attention(self.attention_norm(x), rotation, cache, start)
+        return x + self.feed_forward(self.ffn_norm(x))
+
+
+class Projection(nn.Module):
+    """The caption's two-layer perceptron."""
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, dim, bias=False)
+        self.fc2 = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class CaptionEmbedding(nn.Module):
+    """Caption vectors (B, prefix, width) to a prefix, and to one vector for all layers."""
+
+    def __init__(self, config: RasterConfig) -> None:
+        super().__init__()
+        self.cap_proj = Projection(config.caption_dim, config.dim)
+        self.whole = Projection(config.prefix * config.caption_dim, config.dim)
+        self.uncond_embedding = nn.Parameter(
+            torch.randn(config.prefix, config.caption_dim) / config.caption_dim**0.5
+        )
+
+    def forward(self, captions: Tensor) -> tuple[Tensor, Tensor]:
+        return self.cap_proj(captions), self.whole(captions.flatten(1))
+
+
+class RasterTransformer(nn.Module):
+    """Logits of the next token given the caption and the tokens before."""
+
+    rotation: Tensor
+
+    def __init__(self, config: RasterConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tok_embeddings = nn.Embedding(config.codes, config.dim)
+        self.cls_embedding = CaptionEmbedding(config)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.positions = nn.Parameter(torch.randn(config.side**2, config.dim) * 0.02)
+        self.norm = nn.RMSNorm(config.dim, eps=1e-5)
+        self.output = nn.Linear(config.dim, config.codes, bias=False)
+        self.register_buffer("rotation", rotations(config), persistent=False)
+
+    def forward(self, captions: Tensor, embedded: Tensor) -> Tensor:
+        """Logits (B, T + 1, V) after the prefix and after each of T embedded tokens (B, T, dim)."""
+        prefix, whole = self.cls_embedding(captions)
+        x = torch.cat([prefix, embedded.to(prefix.dtype)], 1)
+        ahead = self.positions[: embedded.shape[1] + 1]
+        x = x + F.pad(ahead, (0, 0, self.config.prefix - 1, 0))
+        rotation = self.rotation[: x.shape[1]]
+        for layer in self.layers:
+            x = layer(x, whole, rotation, None, 0)
+        logits: Tensor = self.output(self.norm(x[:, self.config.prefix - 1 :]))
+        return logits
+
+
+class RasterModel:
+    """A transformer with its prompt encoder, ready to draw."""
+
+    def __init__(self, transformer: RasterTransformer, text: TextEncoder) -> None:
+        self.transformer = transformer.eval()
+        self.text = text
+        self.layout = Layout(transformer.config.side, transformer.config.side)
+
+    def open(self, prompts: Sequence[str]) -> RasterRun:
+        """Start a batch; every prompt takes two rows, with and without its caption."""
+        captions = self.text.prompts(prompts).to(self.transformer.output.weight)
+        return RasterRun(self.transformer, captions)
+
+
+class RasterRun:
+    """One batch being drawn, token by token, over a cache of keys and values."""
+
+    def __init__(self, transformer: RasterTransformer, captions: Tensor) -> None:
+        config = transformer.config
+        self._model = transformer
+        empty = transformer.cls_embedding.uncond_embedding.expand_as(captions)
+        both = torch.cat([captions, empty])
+        self._prefix, self._whole = transformer.cls_embedding(both)
+        rows, length = len(both), config.prefix + config.side**2
+        self._cache = captions.new_zeros(
+            config.layers, 2, rows, config.heads, length, config.dim // config.heads
+        )
+        self._layout = Layout(config.side, config.side)
+        self._tokens = torch.zeros(
+            len(captions), self._layout.tokens, dtype=torch.int64, device=captions.device
+        )
+        self._done = 0
+
+    def propose(self) -> Proposal | None:
+        if self._done == self._layout.tokens:
+            return None
+        if self._done:
+            last = self._tokens[:, self._done - 1 : self._done].repeat(2, 1)
+            x = self._model.tok_embeddings(last) + self._model.positions[self._done]
+            start = self._model.config.prefix + self._done - 1
+        else:
+            start, ahead = 0, self._model.positions[:1]
+            x = self._prefix + F.pad(ahead, (0, 0, self._model.config.prefix - 1, 0))
+        rotation = self._model.rotation[start : start + x.shape[1]]
+        for number, layer in enumerate(self._model.layers):
+            x = layer(x, self._whole, rotation, self._cache[number], start)
+        logits = self._model.output(self._model.norm(x[:, -1:])).float()
+        position = torch.tensor([self._done], device=logits.device)
+        site = Site("image", self._done, self._layout.tokens, None, position)
+        return Proposal(site, logits.unflatten(0, (2, -1)))
+
+    def commit(self, tokens: Tensor) -> None:
+        self._tokens[:, self._done] = tokens[:, 0]
+        self._done += 1
+
+    def tokens(self) -> Tensor:
+        return self._tokens.unflatten(1, (self._layout.height, self._layout.width))

@@ -1,0 +1,158 @@
+"""The one loop that makes an image, and the pinned order of its steps.
+
+Guidance, temperature, lexical bias, top-k and top-p, draw, index swap, commit: the mark's strength
+and its detection depend on this order, so it is part of the format and a test holds it. Every
+request owns its seed, its mark and its settings; its tokens do not depend on its batch mates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.interface import Codec, DiscreteModel, Site
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How boldly to draw: guidance scale, temperature, and the usual cuts of the distribution."""
+
+    guidance: float = 2.5
+    temperature: float = 0.9
+    top_k: int = 200
+    top_p: float = 0.98
+
+    def __post_init__(self) -> None:
+        if not self.guidance >= 1:
+            raise ValueError(f"guidance must be at least 1, not {self.guidance}")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if self.top_k < 1 or not 0 < self.top_p <= 1:
+            raise ValueError(f"top_k must be at least 1 and top_p in (0, 1]: {self}")
+
+
+class Watermark(Protocol):
+    """What a mark does to one request while it is sampled."""
+
+    def favour(self, site: Site, logits: Tensor) -> Tensor:
+        """Biased logits, (n, V) -> (n, V)."""
+
+    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+        """Tokens to feed back instead of those drawn, (n,), (n, V) -> (n,)."""
+
+
+class Unmarked:
+    """The explicit choice of no mark; a picture drawn so says so wherever it is recorded."""
+
+    def favour(self, site: Site, logits: Tensor) -> Tensor:
+        return logits
+
+    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+        return tokens
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture wished for."""
+
+    prompt: str
+    seed: int
+    sampling: Sampling = Sampling()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One picture made: its tokens (h, w) int64 and its 8-bit pixels (H, W, 3)."""
+
+    request: Request
+    tokens: NDArray[np.int64]
+    pixels: NDArray[np.uint8]
+
+
+class BadRequest(ValueError):
+    """A wish that cannot be drawn; the text says which part and why."""
+
+
+def mix(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
+    """Classifier-free guidance as LlamaGen applies it: u + s (c - u)."""
+    return unconditional + guidance * (conditional - unconditional)
+
+
+def cut(logits: Tensor, *, top_k: int, top_p: float) -> Tensor:
+    """Probabilities (n, V) after top-k and top-p; the likeliest code always stays."""
+    if top_k < logits.shape[-1]:
+        least = logits.topk(top_k, -1).values[..., -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    probabilities = logits.double().softmax(-1)
+    if top_p < 1:
+        ordered, order = probabilities.sort(-1, descending=True, stable=True)
+        before = ordered.cumsum(-1) - ordered
+        ordered = ordered.masked_fill(before >= top_p, 0)
+        probabilities = torch.zeros_like(probabilities).scatter_(-1, order, ordered)
+        probabilities = probabilities / probabilities.sum(-1, keepdim=True)
+    return probabilities
+
+
+def choose(probabilities: Tensor, rng: torch.Generator) -> Tensor:
+    """Tokens (n,) drawn from (n, V) by inverting the distribution, one uniform number each."""
+    uniform = torch.rand(len(probabilities), 1, generator=rng, dtype=torch.float64)
+    total = probabilities.cumsum(-1)
+    point = uniform.to(total.device) * total[:, -1:]
+    return torch.searchsorted(total, point, right=True).squeeze(-1).clamp_max(total.shape[-1] - 1)
+
+
+def step(
+    site: Site,
+    logits: Tensor,
+    request: Request,
+    watermark: Watermark,
+    rng: torch.Generator,
+) -> Tensor:
+    """The tokens (n,) of one request at one site from its logits (2, n, V)."""
+    how = request.sampling
+    mixed = mix(logits[0], logits[1], how.guidance) / how.temperature
+    favoured = watermark.favour(site, mixed)
+    probabilities = cut(favoured, top_k=how.top_k, top_p=how.top_p)
+    return watermark.swap(site, choose(probabilities, rng), probabilities)
+
+
+@torch.inference_mode()
+def draw(
+    model: DiscreteModel,
+    codec: Codec,
+    requests: Sequence[Request],
+    *,
+    watermarks: Sequence[Watermark],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Drawn]:
+    """Draw a batch; every request has a mark of its own (or `Unmarked`), in the same order."""
+    if len(watermarks) != len(requests) or not requests:
+        raise BadRequest(f"{len(requests)} requests need as many marks, not {len(watermarks)}")
+    for request in requests:
+        if not 0 <= request.seed < 2**63:
+            raise BadRequest(f"seed must be between 0 and 2^63 - 1, not {request.seed}")
+    rngs = [torch.Generator().manual_seed(request.seed) for request in requests]
+    run = model.open([request.prompt for request in requests])
+    while (proposal := run.propose()) is not None:
+        site, logits = proposal
+        rows = [
+            step(site, logits[:, b], request, watermark, rng)
+            for b, (request, watermark, rng) in enumerate(
+                zip(requests, watermarks, rngs, strict=True)
+            )
+        ]
+        run.commit(torch.stack(rows))
+        progress(site.step + 1, site.steps)
+    tokens = run.tokens()
+    pixels = codec.decode(tokens)
+    rounded = (pixels * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [
+        Drawn(request, grid, picture)
+        for request, grid, picture in zip(requests, tokens.cpu().numpy(), rounded, strict=True)
+    ]
