@@ -14,11 +14,10 @@ FORMATS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
 }
-XYZ_OF = {
-    "r": (0.4361, 0.2225, 0.0139),
-    "g": (0.3851, 0.7169, 0.0971),
-    "b": (0.1431, 0.0606, 0.7141),
-}
+R, G, B = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)  # sRGB's
+DISPLAY_P3 = (0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1572, 0.0666, 0.7841)
+Light = tuple[float, float, float]
+"""CIE XYZ of a primary colour, adapted to the white D50."""
 
 
 def png(
@@ -55,10 +54,11 @@ def colours(seed: int = 0) -> Image.Image:
 
 
 def profile(space: bytes, **tags: bytes) -> bytes:
-    """An ICC version 2 profile (ICC.1:2001-04) with these tags; an underscore is a blank."""
+    """An ICC version 2 profile (ICC.1:2001-04) with these tags and the white D50."""
+    tags["wtpt"] = xyz(0.9642, 1, 0.8249)
     offset, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
     for name, data in tags.items():
-        table += name.replace("_", " ").encode() + struct.pack(">II", offset + len(body), len(data))
+        table += name.encode() + struct.pack(">II", offset + len(body), len(data))
         body += data + bytes(-len(data) % 4)
     connection = b"Lab " if "A2B0" in tags else b"XYZ "
     device = b"prtr" if space == b"CMYK" else b"mntr"
@@ -75,17 +75,9 @@ def gamma(value: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(value * 256))
 
 
-def rgb_profile(red: str, green: str, blue: str, exponent: float = 2.2) -> bytes:
-    """A profile whose first channel is the light called red, and so on."""
-    lights = {
-        f"{to}XYZ": xyz(*XYZ_OF[of]) for to, of in zip("rgb", (red, green, blue), strict=True)
-    }
-    return profile(
-        b"RGB ",
-        wtpt=xyz(0.9642, 1, 0.8249),
-        **lights,
-        **dict.fromkeys(("rTRC", "gTRC", "bTRC"), gamma(exponent)),
-    )
+def rgb_profile(red: Light, green: Light, blue: Light, exponent: float = 2.2) -> bytes:
+    lights = {"rXYZ": xyz(*red), "gXYZ": xyz(*green), "bXYZ": xyz(*blue)}
+    return profile(b"RGB ", **lights, **dict.fromkeys(("rTRC", "gTRC", "bTRC"), gamma(exponent)))
 
 
 def animated(form: str) -> bytes:
