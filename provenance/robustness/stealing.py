@@ -41,6 +41,8 @@ def steal_pool(
     marked: Grids, clean: Mass, *, lists: int, restarts: int, rng: np.random.Generator
 ) -> Green:
     """(lists, V) one stolen list for each component of the likeliest mixture found."""
+    if len(marked) < lists:
+        raise ValueError(f"{len(marked)} pictures cannot be told apart into {lists} lists")
     counts = _counts(marked, clean.size)
     tries = [_mixture(counts, clean, lists, rng) for _ in range(restarts)]
     _, shares = max(tries, key=lambda found: found[0])
@@ -94,7 +96,8 @@ def _grouped(
     centres = spots[rng.integers(len(spots))][None]
     while len(centres) < groups:
         far = ((spots[:, None] - centres) ** 2).sum(axis=2).min(axis=1)
-        centres = np.vstack([centres, spots[rng.choice(len(spots), p=far / far.sum())]])
+        odds = far / far.sum() if far.any() else None  # None: all pictures alike
+        centres = np.vstack([centres, spots[rng.choice(len(spots), p=odds)]])
     nearest = np.zeros(len(spots), int)
     for _ in range(25):
         nearest = ((spots[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
