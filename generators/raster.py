@@ -179,12 +179,22 @@ class RasterModel:
         return RasterRun(self.transformer, captions)
 
 
+KERNEL_ROWS = 2  # requests; a CPU's matrix kernels round odd batches in another order
+
+
 class RasterRun:
-    """One batch being drawn, token by token, over a cache of keys and values."""
+    """One batch being drawn, token by token, over a cache of keys and values.
+
+    The batch is filled up to a multiple of KERNEL_ROWS, so that a request's logits are the same
+    to the last bit whatever is drawn beside it.
+    """
 
     def __init__(self, transformer: RasterTransformer, captions: Tensor) -> None:
         config = transformer.config
         self._model = transformer
+        self._requests = len(captions)
+        spare = -len(captions) % KERNEL_ROWS
+        captions = torch.cat([captions, captions[-1:].expand(spare, -1, -1)])
         empty = transformer.cls_embedding.uncond_embedding.expand_as(captions)
         both = torch.cat([captions, empty])
         self._prefix, self._whole = transformer.cls_embedding(both)
@@ -214,11 +224,13 @@ class RasterRun:
         logits = self._model.output(self._model.norm(x[:, -1:])).float()
         position = torch.tensor([self._done], device=logits.device)
         site = Site("image", self._done, self._layout.tokens, None, position)
-        return Proposal(site, logits.unflatten(0, (2, -1)))
+        return Proposal(site, logits.unflatten(0, (2, -1))[:, : self._requests])
 
     def commit(self, tokens: Tensor) -> None:
-        self._tokens[:, self._done] = tokens[:, 0]
+        self._tokens[: self._requests, self._done] = tokens[:, 0]
+        self._tokens[self._requests :, self._done] = tokens[-1, 0]
         self._done += 1
 
     def tokens(self) -> Tensor:
-        return self._tokens.unflatten(1, (self._layout.height, self._layout.width))
+        grid = (self._layout.height, self._layout.width)
+        return self._tokens[: self._requests].unflatten(1, grid)

@@ -86,17 +86,13 @@ def mix(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
 
 def cut(logits: Tensor, *, top_k: int, top_p: float) -> Tensor:
     """Probabilities (n, V) after top-k and top-p; the likeliest code always stays."""
-    if top_k < logits.shape[-1]:
-        least = logits.topk(top_k, -1).values[..., -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    probabilities = logits.double().softmax(-1)
+    values, order = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
+    kept = values.double().softmax(-1)
     if top_p < 1:
-        ordered, order = probabilities.sort(-1, descending=True, stable=True)
-        before = ordered.cumsum(-1) - ordered
-        ordered = ordered.masked_fill(before >= top_p, 0)
-        probabilities = torch.zeros_like(probabilities).scatter_(-1, order, ordered)
-        probabilities = probabilities / probabilities.sum(-1, keepdim=True)
-    return probabilities
+        before = kept.cumsum(-1) - kept
+        kept = kept.masked_fill(before >= top_p, 0)
+        kept = kept / kept.sum(-1, keepdim=True)
+    return torch.zeros(logits.shape, dtype=kept.dtype, device=kept.device).scatter_(-1, order, kept)
 
 
 def choose(probabilities: Tensor, rng: torch.Generator) -> Tensor:

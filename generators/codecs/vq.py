@@ -13,11 +13,12 @@ Pixels are float (B, 3, H, W) in [0, 1]; H and W are multiples of the stride. To
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from generators.interface import Codebook, Reading
 
 STRIDE = 8
 
@@ -33,13 +34,6 @@ class VQConfig:
     encoder_blocks: tuple[int, int] = (2, 1)
     decoder_blocks: tuple[int, int] = (4, 2)
     reader_blocks: tuple[int, int] = (2, 4)
-
-
-class Reading(NamedTuple):
-    """Tokens read from pixels, with the cosine gap between the best and the second-best code."""
-
-    tokens: Tensor  # (B, h, w) int64
-    margin: Tensor  # (B, h, w) float, >= 0
 
 
 class ChannelNorm(nn.Module):
@@ -158,6 +152,11 @@ class VQCodec(nn.Module):
         self.reader = Reader(config)
         start = torch.randn(config.codes, config.dim, generator=torch.Generator().manual_seed(0))
         self.register_buffer("codebook", F.normalize(start, dim=1))
+
+    @property
+    def codes(self) -> Codebook:
+        """The codebook, compared by cosine."""
+        return Codebook(self.codebook, "cosine")
 
     def similarity(self, vectors: Tensor) -> Tensor:
         """Cosine of every vector with every code: (B, d, h, w) -> (B, h, w, V)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from provenance.errors import ProvenanceError
 
-class MarkError(Exception):
+
+class MarkError(ProvenanceError):
     """The base of everything this package raises about other people's input."""
 
 

@@ -1,0 +1,131 @@
+"""Every generator that can be named, and how to load it.
+
+Weights are safetensors of half precision beside their model card in generators/weights/. A file is
+loaded only if its SHA-256 is the one written here, and every tensor must fit: nothing missing,
+nothing left over. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load
+from torch import nn
+
+from generators.codecs.vq import VQCodec, VQConfig
+from generators.interface import Codec, DiscreteModel
+from generators.raster import RasterConfig, RasterModel, RasterTransformer
+from generators.text import TextEncoder
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class BadWeights(RuntimeError):
+    """A weights file that is missing, altered, or of another model."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file in generators/weights/ and its SHA-256, 32 bytes."""
+
+    file: str
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One generator: what it draws, its licence, its files, and how its parts are built."""
+
+    draws: str
+    licence: str
+    side: int  # px
+    transformer: Weights
+    codec: Weights
+    pairs: str  # file of the codec's perfect matching, for index swap
+    build_model: Callable[[Weights], DiscreteModel]
+    build_codec: Callable[[Weights], Codec]
+
+
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """A generator in memory."""
+
+    name: str
+    spec: Spec
+    model: DiscreteModel
+    codec: Codec
+
+
+def load_into(module: nn.Module, weights: Weights) -> None:
+    """Fill a module from a checked file, strictly, in float32."""
+    path = WEIGHTS / weights.file
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise BadWeights(f"{path}: {e.strerror}") from e
+    digest = hashlib.sha256(data).digest()
+    if digest != weights.digest:
+        raise BadWeights(
+            f"{path} has SHA-256 {digest.hex()[:16]}..., the catalog expects "
+            f"{weights.digest.hex()[:16]}..."
+        )
+    tensors = {name: tensor.float() for name, tensor in load(data).items()}
+    try:
+        module.load_state_dict(tensors, strict=True)
+    except RuntimeError as e:
+        raise BadWeights(f"{path} does not fit: {str(e).splitlines()[-1].strip()}") from e
+    module.eval().requires_grad_(requires_grad=False)
+
+
+def _icons_model(weights: Weights) -> DiscreteModel:
+    transformer = RasterTransformer(RasterConfig())
+    load_into(transformer, weights)
+    return RasterModel(transformer, TextEncoder())
+
+
+def _icons_codec(weights: Weights) -> Codec:
+    codec = VQCodec(VQConfig())
+    load_into(codec, weights)
+    codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return codec
+
+
+GENERATORS: dict[str, Spec] = {
+    "icons-128": Spec(
+        draws="one thing in the style of 3D icons, 128 px",
+        licence="Apache-2.0; trained on MIT-licensed icons and permissively licensed photographs",
+        side=128,
+        transformer=Weights("icons-128.safetensors", bytes.fromhex("00" * 32)),
+        codec=Weights("icons-128-codec.safetensors", bytes.fromhex("00" * 32)),
+        pairs="icons-128-pairs.safetensors",
+        build_model=_icons_model,
+        build_codec=_icons_codec,
+    ),
+}
+
+
+class UnknownGenerator(ValueError):
+    """No generator of that name; the text lists the names."""
+
+
+def find(name: str) -> Spec:
+    """The spec of a name."""
+    if name not in GENERATORS:
+        raise UnknownGenerator(f"no model is called {name!r}; there are: {', '.join(GENERATORS)}")
+    return GENERATORS[name]
+
+
+def load_codec(name: str) -> Codec:
+    """The codec alone: all that verifying needs."""
+    spec = find(name)
+    return spec.build_codec(spec.codec)
+
+
+def load_generator(name: str) -> Generator:
+    """Transformer, prompt encoder and codec."""
+    spec = find(name)
+    return Generator(name, spec, spec.build_model(spec.transformer), spec.build_codec(spec.codec))

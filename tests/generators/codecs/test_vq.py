@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from generators.codecs.vq import VQCodec, VQConfig
+
+SMALL = VQConfig(codes=32, dim=4, fine=8, coarse=16)
+
+
+@pytest.fixture(scope="module")
+def codec() -> VQCodec:
+    torch.manual_seed(0)
+    return VQCodec(SMALL).eval()
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (24, 40)])
+def test_a_token_stands_for_eight_by_eight_pixels(codec: VQCodec, height: int, width: int) -> None:
+    tokens = codec.encode(torch.rand(2, 3, height, width))
+    assert tokens.shape == (2, height // 8, width // 8)
+    pixels = codec.decode(tokens)
+    assert pixels.shape == (2, 3, height, width)
+    assert pixels.min() >= 0
+    assert pixels.max() <= 1
+
+
+def test_codes_are_read_by_angle_alone(codec: VQCodec) -> None:
+    vectors = 3 * codec.codebook[torch.tensor([[5, 9], [31, 0]])].permute(2, 0, 1)[None]
+    assert codec.similarity(vectors).argmax(-1).flatten().tolist() == [5, 9, 31, 0]
+    assert torch.allclose(codec.codebook.norm(dim=1), torch.ones(32), atol=1e-5)
+
+
+def test_the_margin_is_the_lead_over_the_second_best_code(codec: VQCodec) -> None:
+    pixels = torch.rand(1, 3, 16, 16)
+    reading = codec.read(pixels)
+    ordered = codec.similarity(codec.reader(pixels)).sort(-1, descending=True)
+    assert torch.equal(reading.tokens, ordered.indices[..., 0])
+    torch.testing.assert_close(reading.margin, ordered.values[..., 0] - ordered.values[..., 1])
+    assert (reading.margin >= 0).all()
+
+
+def test_the_encoder_is_local(codec: VQCodec) -> None:
+    torch.manual_seed(1)
+    trained = VQCodec(SMALL).eval()
+    for parameter in trained.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.2)
+    pixels = torch.rand(1, 3, 128, 128)
+    changed = pixels.clone()
+    changed[:, :, :8, :8] = 1 - changed[:, :, :8, :8]
+    differs = (trained.encoder(pixels) - trained.encoder(changed)).abs().sum(1)[0] > 0
+    assert differs[0, 0]
+    assert not differs[6:].any()
+    assert not differs[:, 6:].any()
