@@ -140,7 +140,7 @@ def detect(
     banks: Sequence[Bank],
     *,
     planned: int,
-    test: Test = Test.WEIGHTED,
+    test: Test = Test.MARGIN,
     threshold: float = THRESHOLD,
 ) -> Finding:
     """Search views, at most `planned` of each codec, for any mark of the banks.

@@ -112,22 +112,29 @@ def _check_tokens(
 
 
 def _trust(margin: Floats) -> Floats:
-    """How far to trust each reading, in [0, 1): a half at the picture's own median margin."""
-    if not margin.any():
-        return np.zeros_like(margin)
-    middle = np.median(margin[margin > 0])
-    trust: Floats = margin / (margin + middle)
-    return trust
+    """How far to trust each reading (N,), in (0, 1): its margin's rank among the picture's own.
+
+    Ranks need no calibration to a codec or an attack; equal margins have equal ranks.
+    """
+    ordered = np.sort(margin)
+    below = np.searchsorted(ordered, margin, side="left")
+    upto = np.searchsorted(ordered, margin, side="right")
+    rank: Floats = (below + upto) / (2 * max(len(margin), 1))
+    return rank
 
 
 def _weights(test: Test, lead: Floats, count: Integers) -> Integers:
-    """Integer weights (units,); repeats of a code add evidence, but ever less of it."""
+    """Integer weights (units,) from how far one side leads and how many tokens there are.
+
+    Without margins and with one side this is FINENESS * sqrt(count): repeats of a code add
+    evidence, but ever less of it.
+    """
     match test:
         case Test.UNIQUE:
             weight = (lead > 0).astype(np.float64)
         case Test.WEIGHTED:
-            weight = FINENESS * np.sqrt(lead)
-        case Test.MARGIN:
+            weight = FINENESS * lead / np.sqrt(np.maximum(count, 1))
+        case Test.MARGIN:  # the mean rank is a half
             weight = 2 * FINENESS * lead / np.sqrt(np.maximum(count, 1))
         case _:
             assert_never(test)

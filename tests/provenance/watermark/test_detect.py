@@ -1,0 +1,192 @@
+"""A mark is found under its own key and list, paid for, and never read into what has none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from provenance.watermark.colouring import Colouring, independent, pairs
+from provenance.watermark.detect import Bank, Finding, Outcome, Reason, View, detect
+from provenance.watermark.errors import BadReading, CodecMismatch
+from provenance.watermark.keys import Key, KeyState
+from provenance.watermark.scheme import Scheme
+from provenance.watermark.statistics import Test
+
+CODES = 512
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEYS = [Key(bytes([i]) * 32, f"tenant-{i}", 1, KeyState.ACTIVE, NOW) for i in range(1, 4)]
+PAIRS = pairs((np.arange(CODES) ^ 1).astype(np.int32))
+SCHEME = Scheme("pairs/1", "raster-128", b"c" * 32, PAIRS, lists=4)
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A reading without doubts."""
+
+    tokens: NDArray[np.int64]
+
+    @property
+    def margin(self) -> NDArray[np.float64]:
+        return np.ones(self.tokens.shape)
+
+
+def unmarked(seed: int, shape: tuple[int, ...] = (16, 16)) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).integers(0, CODES, shape)
+
+
+def marked(seed: int, key: Key, index: int, scheme: Scheme = SCHEME) -> NDArray[np.int64]:
+    green = scheme.green(key, index)
+    tokens = unmarked(seed)
+    return np.where(green[tokens], tokens, tokens ^ 1)
+
+
+def view(tokens: NDArray[np.int64], geometry: str = "as it is", codec: bytes = b"c" * 32) -> View:
+    return View(codec, geometry, (Tokens(tokens),))
+
+
+def search(*views: View, scheme: Scheme = SCHEME, test: Test = Test.MARGIN) -> Finding:
+    return detect(views, [Bank(scheme, KEYS)], planned=max(1, len(views)), test=test)
+
+
+@pytest.mark.parametrize("test", Test)
+def test_a_mark_is_found_under_its_key_and_list(test: Test) -> None:
+    finding = search(view(marked(0, KEYS[1], 3)), test=test)
+    assert finding.outcome is Outcome.DETECTED
+    assert finding.match is not None
+    assert (finding.match.key_id, finding.match.list_index) == (KEYS[1].key_id, 3)
+    assert finding.match.evidence.green == finding.match.evidence.scored
+    assert "unconfirmed" in finding.caveat
+
+
+def test_the_corrected_p_pays_for_keys_lists_and_views() -> None:
+    finding = search(view(unmarked(1)), view(unmarked(2), "shift 1,0"))
+    assert finding.family.size == 3 * 4 * 2
+    assert finding.corrected == min(1.0, finding.p * 24)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_unmarked_picture_is_not_detected_with_these_keys(seed: int) -> None:
+    finding = search(view(unmarked(seed)))
+    assert finding.outcome is Outcome.NOT_DETECTED
+    assert finding.match is None
+    assert finding.caveat.startswith("not with these keys")
+
+
+def test_another_tenants_mark_is_not_found() -> None:
+    stranger = Key(b"s" * 32, "stranger", 1, KeyState.ACTIVE, NOW)
+    assert search(view(marked(0, stranger, 0))).outcome is Outcome.NOT_DETECTED
+
+
+def test_a_mark_under_a_revoked_key_is_reported_as_such() -> None:
+    revoked = replace(KEYS[0], state=KeyState.REVOKED)
+    finding = detect([view(marked(0, KEYS[0], 0))], [Bank(SCHEME, [revoked])], planned=1)
+    assert finding.match is not None
+    assert finding.match.key_state is KeyState.REVOKED
+
+
+def test_a_flat_picture_is_inconclusive_even_when_all_green() -> None:
+    green = SCHEME.green(KEYS[0], 0)
+    tokens = np.flatnonzero(green)[np.arange(256).reshape(16, 16) % 12].astype(np.int64)
+    finding = search(view(tokens))
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.reason is Reason.TOO_FEW_CODES
+    assert finding.units == 12
+    assert finding.match is None
+
+
+def test_as_few_codes_as_can_reach_the_threshold_are_conclusive() -> None:
+    codes = np.flatnonzero(SCHEME.green(KEYS[0], 0))
+    for units, outcome in ((23, Outcome.INCONCLUSIVE), (24, Outcome.DETECTED)):
+        finding = search(view(codes[:units].astype(np.int64)))
+        assert finding.outcome is outcome  # 12 trials: 12 * 2^-23 > 1e-6 > 12 * 2^-24
+
+
+def test_nothing_read_is_inconclusive() -> None:
+    finding = search()
+    assert (finding.outcome, finding.reason) == (Outcome.INCONCLUSIVE, Reason.NOTHING_READ)
+    assert (finding.p, finding.corrected) == (1.0, 1.0)
+    empty = search(view(unmarked(0, (0, 0))))
+    assert (empty.outcome, empty.p) == (Outcome.INCONCLUSIVE, 1.0)
+
+
+def test_the_search_stops_at_the_first_view_that_shows_a_mark() -> None:
+    looked = []
+
+    def views() -> Iterator[View]:
+        for seed in range(5):
+            looked.append(seed)
+            yield view(marked(9, KEYS[0], 0) if seed == 2 else unmarked(seed), f"shift {seed}")
+
+    finding = detect(views(), [Bank(SCHEME, KEYS)], planned=5)
+    assert finding.match is not None
+    assert finding.match.geometry == "shift 2"
+    assert looked == [0, 1, 2]
+    assert finding.family.size == 5 * 12
+
+
+def test_more_views_than_planned_are_an_error() -> None:
+    with pytest.raises(ValueError, match="planned"):
+        detect([view(unmarked(0)), view(unmarked(1))], [Bank(SCHEME, KEYS)], planned=1)
+
+
+def test_several_schemes_share_one_family() -> None:
+    other = Scheme("independent/1", "raster-128", b"e" * 32, independent(CODES))
+    banks = [Bank(SCHEME, KEYS), Bank(other, KEYS[:2])]
+    tokens = np.flatnonzero(other.green(KEYS[1], 0))[:100].astype(np.int64)
+    views = [view(unmarked(0)), view(tokens, codec=b"e" * 32)]
+    finding = detect(views, banks, planned=1)
+    assert finding.family.size == 12 + 2
+    assert finding.match is not None
+    assert (finding.match.scheme, finding.match.key_id) == ("independent/1", KEYS[1].key_id)
+
+
+def test_a_codec_that_nobody_can_judge_or_that_was_not_read_is_an_error() -> None:
+    with pytest.raises(CodecMismatch, match="6464"):
+        search(view(unmarked(0), codec=b"d" * 32))
+    other = Scheme("independent/1", "raster-128", b"e" * 32, independent(CODES))
+    with pytest.raises(CodecMismatch, match="independent/1"):
+        detect([view(unmarked(0))], [Bank(SCHEME, KEYS), Bank(other, KEYS)], planned=1)
+
+
+def test_scales_are_scored_together_with_coins_of_their_own() -> None:
+    scales = replace(SCHEME, scales=3)
+    readings = []
+    for scale, side in enumerate((4, 6, 8)):
+        green, tokens = scales.green(KEYS[0], 1, scale), unmarked(scale, (side, side))
+        readings.append(Tokens(np.where(green[tokens], tokens, tokens ^ 1)))
+    several = View(b"c" * 32, "as it is", tuple(readings))
+    finding = search(several, scheme=scales)
+    assert finding.match is not None
+    assert finding.match.evidence.green == finding.match.evidence.scored > 64
+    with pytest.raises(BadReading, match="scales"):
+        search(view(unmarked(0)), scheme=scales)
+
+
+def test_a_token_of_one_scale_cannot_pass_as_the_next_scales() -> None:
+    scales = replace(SCHEME, scales=2)
+    bad = View(b"c" * 32, "as it is", (Tokens(np.array([CODES])), Tokens(np.array([0]))))
+    with pytest.raises(BadReading, match="tokens"):
+        search(bad, scheme=scales)
+
+
+def test_a_search_without_keys_is_an_error() -> None:
+    with pytest.raises(ValueError, match="without a key"):
+        Bank(SCHEME, [])
+
+
+def test_one_coin_for_all_codes_is_never_evidence() -> None:
+    one = Colouring(np.zeros(CODES, np.int32), np.ones(CODES, np.int8), 1)
+    finding = search(view(unmarked(0)), scheme=replace(SCHEME, colouring=one))
+    assert finding.outcome is Outcome.INCONCLUSIVE
+
+
+def test_few_unmarked_pictures_fall_below_a_level_over_the_whole_search() -> None:
+    level, pictures = 0.05, 300
+    corrected = [
+        search(view(unmarked(seed) % 97), view(unmarked(seed)[::-1] // 7)).corrected
+        for seed in range(1000, 1000 + pictures)
+    ]
+    assert (np.array(corrected) <= level).sum() <= 28  # 0.999 quantile of Binomial(300, 0.05)
