@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from provenance.image import Pixels
-from provenance.robustness import quality
+from provenance.robustness import files, quality
 from provenance.robustness.attacks import Attack, attacked
 
 Score = Callable[[Pixels], float]
@@ -151,7 +151,7 @@ def measure_attack(
         between = clock()
         evidence.append(_finite(score(copy), f"{attack.name} on picture {number}"))
         spent = [spent[0] + between - start, spent[1] + clock() - between]
-        distances.append(_distance(pixels, copy))
+        distances.append(_distance(files.rounded(pixels), copy))
     psnr, ssim = _kept(distances)
     return Row(
         attack=attack.name,
