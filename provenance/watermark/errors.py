@@ -35,3 +35,7 @@ class CodecMismatch(MarkError):
 
 class BadReading(MarkError):
     """Tokens and margins of different shapes, or tokens outside the codebook."""
+
+
+class UnusableKey(MarkError):
+    """A retired or revoked key was asked to mark."""
