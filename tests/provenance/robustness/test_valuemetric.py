@@ -72,6 +72,10 @@ def test_blur_kernel_looks_no_further_than_its_kernel() -> None:
     assert rows.max() == 19
 
 
+def test_a_blur_kernel_of_one_pixel_does_nothing() -> None:
+    assert np.array_equal(after("blur-kernel-1", drawing()), drawing())
+
+
 def test_kernel_sigma_is_opencv_s() -> None:
     assert kernel_sigma(7) == pytest.approx(1.4)
     assert kernel_sigma(3) == pytest.approx(0.8)
