@@ -242,7 +242,6 @@ def test_read_image_reads_the_first_picture_of_an_mpo() -> None:
             png(b"\7", width=1, depth=8, colour=GREY, tRNS=b""),
             "damaged or cut short, not a whole PNG file",
         ),
-        (saved(colours(), "BMP"), "not a PNG, JPEG or WebP picture"),
         (saved(colours(), "TIFF"), "not a PNG, JPEG or WebP picture"),
         (saved(colours(), "GIF"), "not a PNG, JPEG or WebP picture"),
         (animated("GIF"), "not a PNG, JPEG or WebP picture"),
@@ -345,6 +344,7 @@ def test_read_image_reads_or_refuses_a_mutated_file_and_nothing_else(
     check_reads_or_refuses(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b""]))
 def test_read_image_reads_or_refuses_any_bytes(data: bytes, start: bytes) -> None:
     check_reads_or_refuses(start + data)
@@ -376,6 +376,7 @@ def test_unreadable_keeps_strange_names_on_one_line_and_survives_a_queue() -> No
     assert (error.name, error.reason) == ("a\nb\x1b[31m\udcff é.png", "empty")
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_encode_png_keeps_every_pixel_at_eight_bits(height: int, width: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).uniform(-0.1, 1.1, (3, height, width)).astype(np.float32)
