@@ -4,8 +4,7 @@ Both come with the package invisible-watermark (MIT); RivaGAN's two networks lie
 carry 32 bits and have no test of presence; the one here is exact: under a message drawn at random
 the agreeing bits are Binomial(32, 1/2), whatever the picture. The package itself refuses pictures
 below 256 x 256; its parts are called directly, at the picture's own size. `rivagan-256` enlarges
-a smaller picture first and brings the difference back, which helps against geometry and harms
-against compression; DwtDctSvd only loses by it. Compare with the better of the two.
+a smaller picture first and brings the difference back: compare with the better of the two.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.robustness import files
 from tests.provenance.robustness.pictures import drawing
 
 
+@settings(deadline=None)
 @given(st.integers(0, 255))
 def test_every_8_bit_level_comes_back_from_an_image(level: int) -> None:
     flat = files.rounded(np.full((3, 8, 8), level / 255))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -9,6 +9,7 @@ from provenance.robustness.attacks import find, through
 from provenance.robustness.harness import Threshold, at_p, at_rate, measure, measure_attack, rate
 from tests.provenance.robustness.pictures import drawing
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PICTURES = [np.full((3, 16, 16), k / 10, np.float32) for k in range(1, 11)]  # 0.1 to 1.0
 
 
@@ -95,6 +96,7 @@ def test_at_rate_lets_through_exactly_the_share_allowed() -> None:
     assert threshold.name == "1 of 1000 unmarked"
 
 
+@PATIENT
 @given(st.lists(st.floats(-5, 5), min_size=20, max_size=60), st.sampled_from([0.05, 0.1, 0.3]))
 def test_at_rate_never_lets_more_through(nulls: list[float], share: float) -> None:
     assert np.mean(np.array(nulls) >= at_rate(nulls, share).value) <= share + 1e-12
@@ -112,6 +114,7 @@ def test_a_p_outside_0_to_1_is_refused(p: float) -> None:
         at_p(p)
 
 
+@PATIENT
 @given(st.integers(1, 300), st.data())
 def test_intervals_are_clopper_and_pearson_s(of: int, data: st.DataObject) -> None:
     found = data.draw(st.integers(0, of))
