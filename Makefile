@@ -2,8 +2,15 @@
 PYTHON ?= python3
 TORCH  ?= torch==2.13.0
 BIN    := .venv/bin
+# Real photographs are not part of this repository: a folder, and a CSV with file, split (train,
+# calib) and permissive (1, 0). Without them the photograph rows are left out.
+PHOTOS ?=
+INDEX  ?=
+ICONS  := .data/fluent-emoji-3d/package/assets
+REAL   := $(if $(PHOTOS),--photographs $(PHOTOS) --index $(INDEX))
+CHECKPOINTS := .data/checkpoints
 
-.PHONY: demo test check bench train clean
+.PHONY: demo test check bench train
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -22,3 +29,25 @@ check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+$(ICONS):
+	mkdir -p .data/fluent-emoji-3d
+	cd .data && npm pack --silent @lobehub/fluent-emoji-3d@1.1.0
+	tar -xzf .data/lobehub-fluent-emoji-3d-1.1.0.tgz -C .data/fluent-emoji-3d
+
+bench: .venv/installed $(ICONS)
+	$(BIN)/python -m bench.icons --icons $(ICONS) $(REAL)
+
+train: .venv/installed $(ICONS)
+	mkdir -p $(CHECKPOINTS)
+	$(BIN)/python -m generators.training.codec --icons $(ICONS) $(REAL) \
+	    --checkpoint $(CHECKPOINTS)/codec.pt
+	$(BIN)/python -m generators.training.transformer --icons $(ICONS) \
+	    --codec $(CHECKPOINTS)/codec.pt --checkpoint $(CHECKPOINTS)/transformer.pt
+	$(BIN)/python -m generators.training.sampled --transformer $(CHECKPOINTS)/transformer.pt \
+	    --codec $(CHECKPOINTS)/codec.pt --out $(CHECKPOINTS)/grids.npy
+	$(BIN)/python -m generators.training.reading --icons $(ICONS) $(REAL) \
+	    --codec $(CHECKPOINTS)/codec.pt --sampled $(CHECKPOINTS)/grids.npy \
+	    --checkpoint $(CHECKPOINTS)/tuned.pt
+	$(BIN)/python -m generators.training.export --transformer $(CHECKPOINTS)/transformer.pt \
+	    --codec $(CHECKPOINTS)/tuned.pt

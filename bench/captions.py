@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generators.training.icons import background, load_icons, pasted, scaled
 from generators.training.things import THINGS
-from generators.training.transformer import ICON
+from generators.training.transformer import ICON, PLACE
 
 VIEWS = 6  # renderings of an icon, on other backgrounds and places, whose features are averaged
 
@@ -35,9 +35,8 @@ class Features:
 
 
 def rendered(rng: np.random.Generator, cutout: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A real icon as it is trained on: on a made-up background, somewhere on the token raster."""
-    top, left = (rng.integers(0, 3, 2) * 8).tolist()
-    return pasted(background(rng)[1], cutout, top=top, left=left)
+    """A real icon as it is trained on: in the middle of a made-up background."""
+    return pasted(background(rng)[1], cutout, top=PLACE, left=PLACE)
 
 
 class Gallery:

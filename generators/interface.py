@@ -41,7 +41,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Site:
-    """Where one step samples: flat positions (n,) of a stream, and the scale if there are several."""
+    """Where a step samples: flat positions (n,) of a stream, and the scale if it has several."""
 
     stream: str
     step: int
@@ -80,7 +80,7 @@ class DiscreteModel(Protocol):
 
 
 class Reading(NamedTuple):
-    """Tokens read from pixels, and by how much the best code beat the second (cosine or distance)."""
+    """Tokens read from pixels, and by how much (cosine or distance) the best code won."""
 
     tokens: Tensor  # (B, h, w) int64
     margin: Tensor  # (B, h, w) float32, >= 0

@@ -35,7 +35,7 @@ class RasterConfig:
 
 
 def rotations(config: RasterConfig) -> Tensor:
-    """Cosines and sines (prefix + side^2, head_dim / 2, 2): half the pairs turn by row, half by column.
+    """Cosines and sines (prefix + side^2, head_dim / 2, 2): half turn by row, half by column.
 
     The prefix is not turned.
     """

@@ -26,9 +26,10 @@ from provenance.errors import ProvenanceError, Unreadable
 from provenance.image import read_file
 from provenance.watermark.detect import Outcome
 from provenance.watermark.errors import MarkError
+from provenance.watermark.search import FULL, QUICK, STANDARD
 from workers.folder import TENANT, NoFolder, data_folder, load_keys, make
 from workers.generate import Marked, WeakMark, generate
-from workers.marking import Mark, Marker, load_marker
+from workers.marking import Kind, Marker, load_marker
 from workers.verify import Verified, verify
 
 KNOWN = (
@@ -43,6 +44,7 @@ KNOWN = (
 )
 MOST = 64  # pictures a call
 LONGEST = 500  # characters of a prompt
+PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
 
 
 class Usage(ValueError):
@@ -59,11 +61,12 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("--out", type=Path, default=Path("countermark.png"), metavar="F.png")
     draw.add_argument("--seed", type=int, metavar="N", help="default: a random one, printed")
     draw.add_argument("--count", type=int, default=1, metavar="N")
-    draw.add_argument("--mark", type=Mark, choices=list(Mark), default=Mark.LEXICAL)
+    draw.add_argument("--mark", type=Kind, choices=list(Kind), default=Kind.LEXICAL)
     draw.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
     look = commands.add_parser("verify", help="tell what can be proven about pictures")
     look.add_argument("files", type=Path, nargs="+", metavar="FILE")
     look.add_argument("--json", action="store_true", help="findings as JSON, one object a file")
+    look.add_argument("--search", choices=list(PLANS), default="full", help="geometries tried")
     look.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
     return top
 
@@ -148,7 +151,7 @@ def write(file: Path, data: bytes) -> None:
 def describe(file: Path, picture: Marked) -> str:
     """One line about a picture made."""
     finding = picture.finding
-    strength = "" if picture.mark is Mark.SWAP else f" of {picture.strength:g} nats"
+    strength = "" if picture.mark is Kind.SWAP else f" of {picture.strength:g} nats"
     return (
         f"{file}  seed {picture.drawn.request.seed}  {picture.mark} mark{strength}, read back "
         f"from the file: false-match probability {finding.corrected:.1e}"
@@ -158,11 +161,12 @@ def describe(file: Path, picture: Marked) -> str:
 def verify_command(options: argparse.Namespace, console: Console) -> int:
     """Look at every file; one table, or JSON lines."""
     keys = load_keys(data_folder(os.environ)).keys
-    marker = load_marker(options.model)
+    marker, plan = load_marker(options.model), PLANS[options.search]
     status, results = 0, []
     for file in options.files:
         try:
-            found = verify(read_file(file), name=str(file), marker=marker, keys=keys)
+            data = read_file(file)
+            found = verify(data, name=str(file), marker=marker, keys=keys, plan=plan)
         except Unreadable as e:
             console.print(f"countermark: {e}", markup=False, highlight=False, soft_wrap=True)
             status = 2
@@ -173,13 +177,15 @@ def verify_command(options: argparse.Namespace, console: Console) -> int:
         if found.mark.outcome is not Outcome.DETECTED:
             status = max(status, 1)
         if options.json:
-            print(json.dumps(as_json(found)))  # noqa: T201
+            print(json.dumps(as_json(found, plan.name)))  # noqa: T201
     if results and not options.json:
         Console().print(table(results))
+        seconds = sum(found.cost.seconds for found in results)
+        Console().print(f"{plan.name} search, {seconds:.1f} s", highlight=False)
     return status
 
 
-def as_json(found: Verified) -> dict[str, Any]:
+def as_json(found: Verified, plan: str) -> dict[str, Any]:
     """One file's findings with plain values."""
     mark = found.mark
     match = mark.match
@@ -204,6 +210,12 @@ def as_json(found: Verified) -> dict[str, Any]:
             "list": match.list_index if match else None,
             "geometry": match.geometry if match else None,
             "caveat": mark.caveat,
+            "search": {
+                "plan": plan,
+                "views": found.cost.views,
+                "windows_scanned": found.cost.scanned,
+                "seconds": round(found.cost.seconds, 3),
+            },
         },
     }
 

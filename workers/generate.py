@@ -12,7 +12,8 @@ from generators.sampling import Drawn, Request, draw
 from provenance.image import encode_png, read_image
 from provenance.watermark.detect import Finding, Outcome, detect
 from provenance.watermark.keys import Key
-from workers.marking import Mark, Marker, request_id
+from provenance.watermark.search import QUICK
+from workers.marking import Kind, Marker, request_id
 
 BATCH = 8
 # Bias in nats, tried in turn until the mark can be read back well; the last leaves red codes
@@ -31,7 +32,7 @@ class Marked:
 
     drawn: Drawn
     png: bytes
-    mark: Mark
+    mark: Kind
     strength: float
     finding: Finding
 
@@ -41,7 +42,7 @@ def generate(
     marker: Marker,
     requests: Sequence[Request],
     *,
-    mark: Mark,
+    mark: Kind,
     key: Key,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Marked]:
@@ -57,7 +58,7 @@ def generate(
                 marked = _read_back(marker, picture, mark, key, strength)
                 if marked.finding.corrected <= TARGET:
                     done[number] = marked
-                elif strength == STRENGTHS[-1] or mark is Mark.SWAP:
+                elif strength == STRENGTHS[-1] or mark is Kind.SWAP:
                     _check_carries(marked)
                     done[number] = marked
     return [done[number] for number in range(len(requests))]
@@ -67,7 +68,7 @@ def _draw(
     generator: Generator,
     marker: Marker,
     batch: Sequence[Request],
-    mark: Mark,
+    mark: Kind,
     key: Key,
     strength: float,
     progress: Callable[[int, int], None],
@@ -79,11 +80,11 @@ def _draw(
     return draw(generator.model, generator.codec, batch, watermarks=watermarks, progress=progress)
 
 
-def _read_back(marker: Marker, drawn: Drawn, mark: Mark, key: Key, strength: float) -> Marked:
+def _read_back(marker: Marker, drawn: Drawn, mark: Kind, key: Key, strength: float) -> Marked:
     """The finding in the file as written, under the key it was marked with."""
     png = encode_png((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32))
-    view = marker.view(read_image(png, name="the picture just drawn"))
-    finding = detect([view], marker.banks([key]), planned=1)
+    search = marker.search(read_image(png, name="the picture just drawn"), QUICK)
+    finding = detect(search.views(), marker.banks([key]), planned=search.planned)
     return Marked(drawn, png, mark, strength, finding)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def codebook_from(samples: Tensor, codes: int, rng: torch.Generator) -> Tensor:
 
 
 class MovingCodebook:
-    """Codes follow the mean of the vectors they are nearest to; unused ones are moved to the data."""
+    """Codes follow the mean of the vectors nearest to them; unused ones are moved to the data."""
 
     def __init__(self, codec: VQCodec, *, decay: float) -> None:
         self.codec = codec
@@ -106,93 +107,150 @@ def pixel_loss(pixels: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     return 50 * error.square().mean() + error.abs().mean()
 
 
-def train(
-    codec: VQCodec,
-    icons: list[Icon],
-    photographs: list[Picture],
-    *,
-    steps: int,
-    batch: int,
-    rate: float,
-    read_weight: float,
-    seed: int,
-    checkpoint: Path,
-) -> None:
-    """Fit all three networks and the codebook; resumes from the checkpoint if there is one."""
-    codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    optimiser = torch.optim.AdamW(codec.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
-    plain, odd_from = int(steps * 0.08), int(steps * 0.3)
-    moving, first = MovingCodebook(codec, decay=0.99), 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        codec.load_state_dict(state["codec"])
-        optimiser.load_state_dict(state["optimiser"])
-        moving.sums, moving.counts, first = state["sums"], state["counts"], state["step"]
-        rng = np.random.default_rng(seed + first)
-    started, pool = time.monotonic(), []
-    for step in range(first, steps):
-        progress = step / steps
-        scale = min(1, step / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate * scale
-        pixels = torch.from_numpy(
-            np.stack([codec_picture(rng, icons, photographs) for _ in range(batch)])
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how hard to fit."""
+
+    steps: int
+    batch: int
+    rate: float
+    read_weight: float
+    seed: int
+
+    @property
+    def plain(self) -> int:
+        """Steps without a codebook."""
+        return int(self.steps * 0.08)
+
+    def learning_rate(self, step: int) -> float:
+        """A short rise, then a cosine down to 2 %."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.rate * min(1, step / 100) * (0.02 + 0.98 * cosine)
+
+    def odd(self, step: int) -> float:
+        """The share of pictures that are re-quantised, spliced or speckled."""
+        return 0.15 if step < self.steps * 0.3 else 0.6
+
+    def reading(self, step: int) -> float:
+        """The weight of reading back, rising over a tenth of the steps."""
+        return self.read_weight * min(1, (step - self.plain) / (0.1 * self.steps))
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One step's loss and what to print of it."""
+
+    total: Tensor
+    vectors: Tensor
+    shown: str
+
+
+class Fit:
+    """A codec being fitted: its optimiser, its moving codebook, and its step."""
+
+    def __init__(self, codec: VQCodec, recipe: Recipe, checkpoint: Path) -> None:
+        codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.codec, self.recipe, self.checkpoint = codec, recipe, checkpoint
+        self.optimiser = torch.optim.AdamW(
+            codec.parameters(), lr=recipe.rate, betas=(0.9, 0.98), weight_decay=1e-2
         )
+        self.moving = MovingCodebook(codec, decay=0.99)
+        self.step = 0
+        self.pool: list[Tensor] = []
+        if checkpoint.exists():
+            self._resume()
+        self.rng = np.random.default_rng(recipe.seed + self.step)
+        torch.manual_seed(recipe.seed + self.step)
+
+    def advance(self, pixels: Tensor) -> Losses:
+        """One step on pictures (B, 3, 128, 128)."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate(self.step)
+        if self.step == self.recipe.plain:
+            codes = len(self.codec.codebook)
+            self.codec.codebook.copy_(
+                codebook_from(torch.cat(self.pool), codes, torch.default_generator)
+            )
+            self.moving = MovingCodebook(self.codec, decay=0.99)
         with torch.autocast("cpu", torch.bfloat16):
-            vectors = codec.encoder(pixels.contiguous(memory_format=torch.channels_last))
-            if step < plain:
-                speckle = F.normalize(vectors + 0.1 * torch.randn_like(vectors), dim=1)
-                loss = pixel_loss(codec.decoder(speckle), pixels, torch.ones(batch, 16, 16))
-                error, read, right = loss, torch.zeros(()), torch.zeros(())
-                pool = [*pool[-12:], vectors.detach().permute(0, 2, 3, 1).flatten(0, 2)]
-            else:
-                if step == plain:
-                    book = codebook_from(
-                        torch.cat(pool), len(codec.codebook), torch.default_generator
-                    )
-                    codec.codebook.copy_(book)
-                    moving = MovingCodebook(codec, decay=0.99)
-                odd = 0.15 if step < odd_from else 0.6
-                tokens, quantised, target, weights = grids(codec, vectors, pixels, rng, odd=odd)
-                drawn = codec.decoder(quantised)
-                error = pixel_loss(drawn, target, weights)
-                seen = codec.reader(attacked(drawn, rng, groups=4))
-                logits = codec.similarity(seen) / TEMPERATURE
-                read = F.cross_entropy(logits.flatten(0, 2), tokens.flatten())
-                right = (logits.argmax(-1) == tokens).float().mean((1, 2))
-                nearest = codec.codebook[codec.similarity(vectors.detach()).argmax(-1)]
-                commit = 1 - (vectors * nearest.permute(0, 3, 1, 2)).sum(1).mean()
-                weight = read_weight * min(1, (step - plain) / (0.1 * steps))
-                loss = error + 0.25 * commit + weight * read
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
-        optimiser.step()
-        if step >= plain and step < steps * 0.7:
+            losses = (
+                self._plain(pixels) if self.step < self.recipe.plain else self._quantised(pixels)
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
+        self.optimiser.step()
+        if self.recipe.plain <= self.step < self.recipe.steps * 0.7:
             with torch.no_grad():
-                moving.update(vectors.detach(), codec.similarity(vectors.detach()).argmax(-1))
-        if step % 20 == 0:
-            clean = right[: batch // 4].mean().item() if right.ndim else 0.0
-            hurt = right[batch // 4 :].mean().item() if right.ndim else 0.0
-            print(
-                f"{step} {time.monotonic() - started:.0f}s error {error.item():.4f} "
-                f"read {read.item():.3f} clean {clean:.3f} attacked {hurt:.3f}",
-                flush=True,
-            )
-        if step % 200 == 199 or step == steps - 1:
-            torch.save(
-                {
-                    "codec": codec.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "sums": moving.sums,
-                    "counts": moving.counts,
-                    "step": step + 1,
-                },
-                checkpoint.with_suffix(".part"),
-            )
-            checkpoint.with_suffix(".part").replace(checkpoint)
+                vectors = losses.vectors
+                self.moving.update(vectors, self.codec.similarity(vectors).argmax(-1))
+        self.step += 1
+        return losses
+
+    def save(self) -> None:
+        """Replace the checkpoint."""
+        state = {
+            "codec": self.codec.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "sums": self.moving.sums,
+            "counts": self.moving.counts,
+            "step": self.step,
+        }
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.codec.load_state_dict(state["codec"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.moving.sums, self.moving.counts = state["sums"], state["counts"]
+        self.step = state["step"]
+
+    def _plain(self, pixels: Tensor) -> Losses:
+        """Encoder and decoder alone, with a little noise in between."""
+        vectors = self.codec.encoder(pixels)
+        speckled = F.normalize(vectors + 0.1 * torch.randn_like(vectors), dim=1)
+        error = pixel_loss(self.codec.decoder(speckled), pixels, torch.ones(len(pixels), 16, 16))
+        flat = vectors.detach().permute(0, 2, 3, 1).flatten(0, 2)
+        self.pool = [*self.pool[-12:], flat]
+        return Losses(error, vectors.detach(), f"error {error.item():.4f}")
+
+    def _quantised(self, pixels: Tensor) -> Losses:
+        """All three networks through the codebook."""
+        codec, recipe = self.codec, self.recipe
+        vectors = codec.encoder(pixels)
+        tokens, chosen, target, weights = grids(
+            codec, vectors, pixels, self.rng, odd=recipe.odd(self.step)
+        )
+        drawn = codec.decoder(chosen)
+        error = pixel_loss(drawn, target, weights)
+        seen = codec.reader(attacked(drawn, self.rng, groups=4))
+        logits = codec.similarity(seen) / TEMPERATURE
+        read = F.cross_entropy(logits.flatten(0, 2), tokens.flatten())
+        nearest = codec.codebook[codec.similarity(vectors.detach()).argmax(-1)]
+        commit = 1 - (vectors * nearest.permute(0, 3, 1, 2)).sum(1).mean()
+        right = (logits.argmax(-1) == tokens).float().mean((1, 2))
+        quarter = len(pixels) // 4
+        shown = (
+            f"error {error.item():.4f} read {read.item():.3f} "
+            f"clean {right[:quarter].mean():.3f} attacked {right[quarter:].mean():.3f}"
+        )
+        total = error + 0.25 * commit + recipe.reading(self.step) * read
+        return Losses(total, vectors.detach(), shown)
+
+
+def train(fit: Fit, icons: list[Icon], photographs: list[Picture]) -> None:
+    """Fit all three networks and the codebook; resumes from the checkpoint if there is one."""
+    started = time.monotonic()
+    while fit.step < fit.recipe.steps:
+        pictures = [codec_picture(fit.rng, icons, photographs) for _ in range(fit.recipe.batch)]
+        pixels = torch.from_numpy(np.stack(pictures))
+        losses = fit.advance(pixels.contiguous(memory_format=torch.channels_last))
+        if fit.step % 20 == 0:
+            print(f"{fit.step} {time.monotonic() - started:.0f}s {losses.shown}", flush=True)
+        if fit.step % 200 == 0 or fit.step == fit.recipe.steps:
+            fit.save()
 
 
 def main() -> None:
@@ -201,7 +259,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="folder of real photographs")
     parser.add_argument("--index", type=Path, help="CSV: file, split, permissive")
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--steps", type=int, default=1850)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--read-weight", type=float, default=0.06)
@@ -213,17 +271,8 @@ def main() -> None:
         if options.photographs
         else []
     )
-    train(
-        VQCodec(VQConfig()),
-        icons,
-        photographs,
-        steps=options.steps,
-        batch=options.batch,
-        rate=options.rate,
-        read_weight=options.read_weight,
-        seed=options.seed,
-        checkpoint=options.checkpoint,
-    )
+    recipe = Recipe(options.steps, options.batch, options.rate, options.read_weight, options.seed)
+    train(Fit(VQCodec(VQConfig()), recipe, options.checkpoint), icons, photographs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Teach decoder and reader the grids that are really drawn: `python -m generators.training.reading`.
+"""Teach decoder and reader the grids that are drawn: `python -m generators.training.reading`.
 
 Encoder and codebook stay as they are, so the transformer does not notice. A third of each batch are
 pictures, encoded freely or to half of the codes; the rest are grids that the transformer sampled
@@ -24,64 +24,81 @@ from generators.training.codec import TEMPERATURE, grids, pixel_loss
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
 
+PICTURES, GRIDS = 4, 8  # a batch
+
+
+class Tuning:
+    """Decoder and reader being fitted to pictures and to sampled grids (N, h, w)."""
+
+    def __init__(
+        self, codec: VQCodec, sampled: Tensor, *, steps: int, rate: float, read_weight: float
+    ) -> None:
+        codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.codec, self.sampled = codec, sampled
+        self.steps, self.rate, self.read_weight = steps, rate, read_weight
+        self.before = copy.deepcopy(codec.decoder).eval()
+        self.fitted = nn.ModuleList([codec.decoder, codec.reader])
+        self.optimiser = torch.optim.AdamW(self.fitted.parameters(), lr=rate, betas=(0.9, 0.98))
+        self.rng = np.random.default_rng(2)
+        self.step = 0
+        torch.manual_seed(2)
+
+    def advance(self, pixels: Tensor) -> str:
+        """One step on pictures (B, 3, H, W) and as many grids again and more; what to print."""
+        cosine = 1 + math.cos(math.pi * self.step / self.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate * min(1, (self.step + 1) / 50) * (0.02 + 0.49 * cosine)
+        drawn = self.sampled[torch.from_numpy(self.rng.integers(0, len(self.sampled), GRIDS))]
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors, wanted, aim, mask = self._aims(pixels, drawn)
+            out = self.codec.decoder(vectors)
+            error = pixel_loss(out, aim, mask)
+            order = torch.from_numpy(self.rng.permutation(len(out)))
+            seen = self.codec.reader(attacked(out[order], self.rng, groups=4))
+            logits = self.codec.similarity(seen) / TEMPERATURE
+            wanted = wanted[order]
+            read = F.cross_entropy(logits.flatten(0, 2), wanted.flatten())
+            loss = error + self.read_weight * read
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.fitted.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        right = (logits.argmax(-1) == wanted).float().mean((1, 2))
+        return (
+            f"error {error.item():.4f} read {read.item():.3f} "
+            f"clean {right[:3].mean():.3f} attacked {right[3:].mean():.3f}"
+        )
+
+    @torch.no_grad()
+    def _aims(self, pixels: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Code vectors to decode, their tokens, the pixels wished for, and their weights."""
+        tokens, chosen, target, weights = grids(
+            self.codec, self.codec.encoder(pixels), pixels, self.rng, odd=0.5
+        )
+        grid = self.codec.codebook[drawn].permute(0, 3, 1, 2)
+        meant = self.before(grid).clamp(0, 1)
+        return (
+            torch.cat([chosen, grid]),
+            torch.cat([tokens, drawn]),
+            torch.cat([target, meant]),
+            torch.cat([weights, torch.ones(drawn.shape)]),
+        )
+
 
 def tune(
-    codec: VQCodec,
-    sampled: Tensor,
-    icons: list[Icon],
-    photographs: list[Picture],
-    *,
-    steps: int,
-    rate: float,
-    read_weight: float,
-    checkpoint: Path,
+    tuning: Tuning, icons: list[Icon], photographs: list[Picture], *, checkpoint: Path
 ) -> None:
-    """Fit decoder and reader to pictures and to sampled grids (N, h, w)."""
-    codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    before = copy.deepcopy(codec.decoder).eval()
-    fitted = nn.ModuleList([codec.decoder, codec.reader])
-    optimiser = torch.optim.AdamW(fitted.parameters(), lr=rate, betas=(0.9, 0.98))
-    rng = np.random.default_rng(2)
-    torch.manual_seed(2)
+    """Run all steps, keeping the codec in the checkpoint."""
     started = time.monotonic()
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            warm = min(1, (step + 1) / 50)
-            group["lr"] = rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * step / steps)))
-        pixels = torch.from_numpy(
-            np.stack([codec_picture(rng, icons, photographs) for _ in range(4)])
-        )
-        drawn = sampled[torch.from_numpy(rng.integers(0, len(sampled), 8))]
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                vectors = codec.encoder(pixels)
-                tokens, chosen, target, weights = grids(codec, vectors, pixels, rng, odd=0.5)
-                grid = codec.codebook[drawn].permute(0, 3, 1, 2)
-                meant = before(grid).clamp(0, 1)
-            out = codec.decoder(torch.cat([chosen, grid]))
-            aim, mask = torch.cat([target, meant]), torch.cat([weights, torch.ones(drawn.shape)])
-            shuffle = torch.from_numpy(rng.permutation(len(out)))
-            seen = codec.reader(attacked(out[shuffle], rng, groups=4))
-            logits = codec.similarity(seen) / TEMPERATURE
-            wanted = torch.cat([tokens, drawn])[shuffle]
-            read = F.cross_entropy(logits.flatten(0, 2), wanted.flatten())
-            error = pixel_loss(out, aim, mask)
-            loss = error + read_weight * read
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(fitted.parameters(), 1.0)
-        optimiser.step()
-        if step % 20 == 0:
-            right = (logits.argmax(-1) == wanted).float().mean((1, 2))
-            print(
-                f"{step} {time.monotonic() - started:.0f}s error {error.item():.4f} "
-                f"read {read.item():.3f} clean {right[:3].mean().item():.3f} "
-                f"attacked {right[3:].mean().item():.3f}",
-                flush=True,
-            )
-        if step % 100 == 99 or step == steps - 1:
+    while tuning.step < tuning.steps:
+        pictures = [codec_picture(tuning.rng, icons, photographs) for _ in range(PICTURES)]
+        shown = tuning.advance(torch.from_numpy(np.stack(pictures)))
+        if tuning.step % 20 == 0:
+            print(f"{tuning.step} {time.monotonic() - started:.0f}s {shown}", flush=True)
+        if tuning.step % 100 == 0 or tuning.step == tuning.steps:
             part = checkpoint.with_suffix(".part")
-            torch.save({"codec": codec.state_dict(), "step": step + 1}, part)
+            torch.save({"codec": tuning.codec.state_dict(), "step": tuning.step}, part)
             part.replace(checkpoint)
 
 
@@ -105,16 +122,14 @@ def main() -> None:
         if options.photographs
         else []
     )
-    tune(
+    tuning = Tuning(
         codec,
         torch.from_numpy(np.load(options.sampled).astype(np.int64)),
-        icons,
-        photographs,
         steps=options.steps,
         rate=options.rate,
         read_weight=options.read_weight,
-        checkpoint=options.checkpoint,
     )
+    tune(tuning, icons, photographs, checkpoint=options.checkpoint)
 
 
 if __name__ == "__main__":

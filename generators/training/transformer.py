@@ -1,8 +1,8 @@
 """Train the transformer of icons-128: `python -m generators.training.transformer --help`.
 
-Every grid is new: a thing, placed on the token raster, over a background made for it, encoded by
-the frozen codec. So that the caption is used and a wrong token forgiven, context tokens are dropped
-or replaced while the targets stay, for one picture in six all of them. Targets are softened over
+Every grid is new: a thing in the middle of a background made for it, encoded by the frozen codec.
+So that the caption is used and a wrong token forgiven, context tokens are dropped or replaced while
+the targets stay, for three pictures in ten all of them. Targets are softened over
 the codes nearest to the right one; tokens of the thing count more than those of the background.
 Hidden matrices are fitted by Muon, the rest by AdamW.
 """
@@ -21,12 +21,14 @@ from torch import Tensor
 
 from generators.codecs.vq import STRIDE, VQCodec, VQConfig
 from generators.raster import RasterConfig, RasterTransformer
-from generators.text import CLAUSES, DIM, TextEncoder, clauses
+from generators.text import DIM, TextEncoder, clauses
 from generators.training.icons import SIDE, Cutout, background, load_icons, pasted, scaled
 from generators.training.things import THINGS, spoken
 
-ICON = 112  # px; with 16 px to spare a thing has nine places on the 8 px raster
+ICON, PLACE = 112, 8  # px: every thing fills the middle, on the token raster
 NEIGHBOURS = 8
+BLIND = 0.3  # share of pictures drawn from the caption alone
+BARE = 0.1  # share of pictures without a caption, for guidance
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,8 @@ class Scenes:
             name = self._names[rng.integers(len(self._names))]
             clause, field = background(rng)
             cutout = self._cutouts[name]
-            top, left = (rng.integers(0, 3, 2) * STRIDE).tolist()
-            pictures.append(pasted(field, cutout, top=top, left=left))
-            outline = pasted(np.zeros_like(field), cutout[[3, 3, 3, 3]], top=top, left=left)[0]
+            pictures.append(pasted(field, cutout, top=PLACE, left=PLACE))
+            outline = pasted(np.zeros_like(field), cutout[[3, 3, 3, 3]], top=PLACE, left=PLACE)[0]
             cells = outline.reshape(SIDE // STRIDE, STRIDE, SIDE // STRIDE, STRIDE).mean((1, 3))
             weights.append(np.where(cells > 0.03, 1.0, 0.4).astype(np.float32).ravel())
             subject = spoken(name) if rng.random() < 0.8 else name
@@ -86,8 +87,8 @@ def neighbours(codebook: Tensor) -> tuple[Tensor, Tensor]:
 def context(model: RasterTransformer, batch: Batch) -> Tensor:
     """Embedded tokens to predict from, (B, T - 1, dim), some replaced and some dropped."""
     tokens = batch.tokens[:, :-1]
-    rate = torch.rand(len(tokens), 1) * 0.3
-    rate[torch.rand(len(tokens), 1) < 1 / 6] = 2
+    rate = torch.rand(len(tokens), 1) * 0.5
+    rate[torch.rand(len(tokens), 1) < BLIND] = 2
     lost = torch.rand(tokens.shape) < rate / 2
     other = torch.rand(tokens.shape) < rate / 2
     swapped = torch.where(other, tokens.roll(1, 0), tokens)
@@ -129,7 +130,7 @@ def optimisers(model: RasterTransformer, rate: float) -> list[torch.optim.Optimi
 
 
 def start_from_codes(model: RasterTransformer, codebook: Tensor) -> None:
-    """Let similar codes start with similar embeddings: random images of the codebook, plus noise."""
+    """Start similar codes with similar embeddings: random images of the codebook, plus noise."""
     seed = torch.Generator().manual_seed(0)
     project = torch.randn(codebook.shape[1], model.config.dim, generator=seed)
     with torch.no_grad():
@@ -137,61 +138,83 @@ def start_from_codes(model: RasterTransformer, codebook: Tensor) -> None:
             weight.normal_(0, 0.3 * size, generator=seed).add_(codebook @ project, alpha=size)
 
 
-def train(
-    model: RasterTransformer,
-    scenes: Scenes,
-    codebook: Tensor,
-    *,
-    steps: int,
-    batch: int,
-    rate: float,
-    seed: int,
-    checkpoint: Path,
-) -> None:
-    """Fit the transformer; resumes from the checkpoint if there is one."""
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    near, first = neighbours(codebook), 0
-    start_from_codes(model, codebook)
-    fit = optimisers(model, rate)
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimiser, saved in zip(fit, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        first = state["step"]
-        rng = np.random.default_rng(seed + first)
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how hard to fit."""
+
+    steps: int
+    batch: int
+    rate: float
+    seed: int
+
+    def learning_rate(self, step: int) -> float:
+        """A short rise, a level, and a straight line down to nearly nothing."""
+        return self.rate * min(1, (step + 1) / 100, 1.6 * (1.01 - step / self.steps))
+
+
+class Fit:
+    """A transformer being fitted: its optimisers and its step; resumes from the checkpoint."""
+
+    def __init__(
+        self, model: RasterTransformer, codebook: Tensor, recipe: Recipe, checkpoint: Path
+    ) -> None:
+        self.model, self.recipe, self.checkpoint = model, recipe, checkpoint
+        self.near = neighbours(codebook)
+        self.step = 0
+        start_from_codes(model, codebook)
+        self.optimisers = optimisers(model, recipe.rate)
+        if checkpoint.exists():
+            state = torch.load(checkpoint, weights_only=True)
+            model.load_state_dict(state["model"])
+            for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
+            self.step = state["step"]
+        self.rng = np.random.default_rng(recipe.seed + self.step)
+        torch.manual_seed(recipe.seed + self.step)
+
+    def advance(self, data: Batch) -> float:
+        """One step; its loss."""
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.recipe.learning_rate(self.step)
+        bare = torch.rand(len(data.captions)) < BARE
+        with torch.autocast("cpu", torch.bfloat16):
+            empty = self.model.cls_embedding.uncond_embedding.expand_as(data.captions)
+            captions = torch.where(bare[:, None, None], empty, data.captions)
+            loss = token_loss(self.model(captions, context(self.model, data)), data, self.near)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.step += 1
+        return loss.item()
+
+    def save(self) -> None:
+        """Replace the checkpoint."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "step": self.step,
+        }
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+
+
+def train(fit: Fit, scenes: Scenes) -> None:
+    """Fit the transformer to scenes made for it."""
     unseen = scenes.batch(np.random.default_rng(10_000), 48)
     started = time.monotonic()
-    for step in range(first, steps):
-        scale = min(1, (step + 1) / 100, 1.6 * (1.01 - step / steps))
-        for optimiser in fit:
-            for group in optimiser.param_groups:
-                group["lr"] = rate * scale
-        data = scenes.batch(rng, batch)
-        captions = data.captions.clone()
-        bare = torch.rand(batch) < 0.1
-        with torch.autocast("cpu", torch.bfloat16):
-            empty = model.cls_embedding.uncond_embedding.expand(batch, CLAUSES, DIM)
-            captions = torch.where(bare[:, None, None], empty, captions)
-            loss = token_loss(model(captions, context(model, data)), data, near)
-        for optimiser in fit:
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimiser in fit:
-            optimiser.step()
-        if step % 20 == 0:
-            print(f"{step} {time.monotonic() - started:.0f}s loss {loss.item():.3f}", flush=True)
-        if step % 100 == 99 or step == steps - 1:
-            right, wrong = caption_gap(model, unseen)
-            print(f"{step} unseen right {right:.3f} wrong {wrong:.3f}", flush=True)
-            part = checkpoint.with_suffix(".part")
-            saved_state = [optimiser.state_dict() for optimiser in fit]
-            torch.save(
-                {"model": model.state_dict(), "optimisers": saved_state, "step": step + 1}, part
-            )
-            part.replace(checkpoint)
+    while fit.step < fit.recipe.steps:
+        loss = fit.advance(scenes.batch(fit.rng, fit.recipe.batch))
+        if fit.step % 20 == 0:
+            print(f"{fit.step} {time.monotonic() - started:.0f}s loss {loss:.3f}", flush=True)
+        if fit.step % 100 == 0 or fit.step == fit.recipe.steps:
+            right, wrong = caption_gap(fit.model, unseen)
+            print(f"{fit.step} unseen right {right:.3f} wrong {wrong:.3f}", flush=True)
+            fit.save()
 
 
 def main() -> None:
@@ -209,16 +232,10 @@ def main() -> None:
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     icons, _ = load_icons(options.icons, only=THINGS)
     cutouts = {icon.name: scaled(icon.cutout, ICON) for icon in icons}
-    train(
-        RasterTransformer(RasterConfig()),
-        Scenes(codec.eval(), cutouts, TextEncoder()),
-        codec.codebook,
-        steps=options.steps,
-        batch=options.batch,
-        rate=options.rate,
-        seed=options.seed,
-        checkpoint=options.checkpoint,
-    )
+    recipe = Recipe(options.steps, options.batch, options.rate, options.seed)
+    model = RasterTransformer(RasterConfig())
+    fit = Fit(model, codec.codebook, recipe, options.checkpoint)
+    train(fit, Scenes(codec.eval(), cutouts, TextEncoder()))
 
 
 if __name__ == "__main__":
