@@ -178,6 +178,16 @@ def bound(stakes: Stakes, statistic: int) -> float:
     return min(1.0, math.exp(max(float(logs.min()), math.log(FLOOR))))
 
 
+def attained(stakes: Stakes, level: float) -> float:
+    """The exact chance, over keys, that this picture's p is at most a level (and never above it).
+
+    Sums of integers come in steps, so this is a little less than the level; a bench compares the
+    hits it counts with this number, from both sides.
+    """
+    chances = tail(stakes.weight, stakes.gamma)
+    return float(chances[chances <= level].max(initial=0.0))
+
+
 def attainable(units: int, gamma: float) -> float:
     """The smallest p that `units` scored units can reach: all of them green."""
     return min(1.0, gamma**units * (1 + 1e-12) + FLOOR)

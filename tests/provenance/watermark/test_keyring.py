@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def test_a_dead_writers_left_over_is_replaced(path: Path) -> None:
     path.with_name("keyring.json.new").write_text("half")
     assert keyring.rotate(path, "acme", now=NOW) == keyring.load(path)
     assert [p.name for p in path.parent.iterdir()] == ["keyring.json"]
+
+
+def test_writers_at_the_same_time_lose_no_key(path: Path) -> None:
+    keyring.create(path, "acme", now=NOW)
+    with ThreadPoolExecutor(8) as pool:
+        for written in [pool.submit(keyring.rotate, path, "acme", now=NOW) for _ in range(16)]:
+            written.result()
+    assert [key.epoch for key in keyring.load(path).keys] == list(range(1, 18))
 
 
 def test_a_missing_file_is_named(path: Path) -> None:

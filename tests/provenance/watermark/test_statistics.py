@@ -15,6 +15,7 @@ from provenance.watermark.errors import BadReading
 from provenance.watermark.statistics import (
     Test,
     attainable,
+    attained,
     bound,
     examine,
     stake,
@@ -80,6 +81,7 @@ def test_the_chance_of_p_below_any_level_is_at_most_that_level(test: Test, kind:
     assert p[5] == examine(test, colouring, sets[5], tokens, margin).p
     for level in np.unique(p):
         assert chances(colouring)[p <= level].sum() == pytest.approx(level, rel=1e-9)
+        assert attained(stakes, level * 1.000001) == level
 
 
 def test_the_unique_test_is_the_binomial_tail() -> None:
@@ -182,17 +184,19 @@ def test_size_holds_on_flat_pictures_where_the_published_statistic_fails(
     codes, keys = 1024, 4000
     partner = (np.arange(codes) ^ 1).astype(np.int32)
     colouring = {"independent": independent(codes), "pairs": pairs(partner)}[kind]
+    levels, expected = (1e-2, 1e-3), np.zeros(2)
     ours, published = [], []
     for _ in range(5):
         tokens, margin = skies(rng, codes), rng.exponential(size=256)
         stakes = stake(test, colouring, tokens, margin)
         coins = rng.random((keys, colouring.units)) < 0.5
-        exact = tail(stakes.weight, 0.5)
-        won = coins[:, stakes.unit] == (stakes.side == 1)
-        ours.append(exact[won @ stakes.weight])
+        expected += [attained(stakes, level) / 5 for level in levels]
+        ours.append(tail(stakes.weight, 0.5)[statistics(stakes, coins)])
         greens = (coins[:, colouring.unit] == (colouring.side == 1))[:, tokens].sum(1)
         published.append(binom.sf(greens - 1, 256, 0.5))
     p, raw = np.concatenate(ours), np.concatenate(published)
-    for level in (1e-2, 1e-3):
-        assert (p <= level).sum() <= binom.ppf(0.999, len(p), level)
+    for level, exact in zip(levels, expected, strict=True):
+        low, high = binom.ppf([1e-4, 1 - 1e-4], len(p), exact)
+        assert level / 2 < exact <= level
+        assert low <= (p <= level).sum() <= high
         assert (raw <= level).sum() > 10 * len(raw) * level

@@ -32,6 +32,13 @@ def test_a_surer_draw_than_the_ratio_allows_stays(ratio: float, expected: list[i
     assert IndexSwap(PARTNER, GREEN, NEVER, ratio).swap(IDS, PROBABILITIES).tolist() == expected
 
 
+@pytest.mark.parametrize("ratio", [None, 2.0, 4.0])
+def test_one_token_at_a_time_is_swapped_as_many_are(ratio: float | None) -> None:
+    swap = IndexSwap(PARTNER, GREEN, NEVER, ratio)
+    single = [swap.swap(IDS[i : i + 1], PROBABILITIES[i : i + 1]) for i in range(6)]
+    assert torch.equal(torch.cat(single), swap.swap(IDS, PROBABILITIES))
+
+
 def test_a_partner_that_was_ruled_out_is_taken_only_without_a_limit() -> None:
     impossible = torch.tensor([0.0, 1.0, 0, 0, 0, 0]).repeat(1, 1)
     drawn = torch.tensor([1])
