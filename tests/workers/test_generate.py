@@ -1,0 +1,81 @@
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generators.sampling import Request
+from provenance.watermark.detect import Outcome
+from provenance.watermark.errors import UnusableKey
+from provenance.watermark.keys import KeyState
+from provenance.watermark.search import FULL, QUICK
+from tests.workers.toys import generator, key
+from workers.generate import STRENGTHS, TARGET, WeakMark, generate
+from workers.marking import Kind
+from workers.verify import verify
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_is_generated_is_verified_with_its_key_and_no_other(
+    tmp_path: Path, kind: Kind
+) -> None:
+    toy, marker = generator(tmp_path)
+    made = generate(toy, marker, [Request("grey", 3)], mark=kind, key=key())[0]
+    assert made.finding.corrected <= TARGET
+    found = verify(made.png, name="it", marker=marker, keys=[key()], plan=QUICK).mark
+    assert found.outcome is Outcome.DETECTED
+    assert found.match is not None
+    assert found.match.key_id == key().key_id
+    other = verify(made.png, name="it", marker=marker, keys=[key(b"o" * 32)], plan=QUICK).mark
+    assert other.outcome is Outcome.NOT_DETECTED
+
+
+def test_the_file_holds_what_was_drawn(tmp_path: Path) -> None:
+    toy, marker = generator(tmp_path)
+    made = generate(toy, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
+    with Image.open(BytesIO(made.png)) as file:
+        assert np.array_equal(np.asarray(file), made.drawn.pixels)
+
+
+def test_a_picture_of_one_code_is_refused(tmp_path: Path) -> None:
+    toy, marker = generator(tmp_path, sure=60.0)
+    with pytest.raises(WeakMark, match="'flat', seed 5: the picture cannot carry the mark"):
+        generate(toy, marker, [Request("flat", 5)], mark=Kind.LEXICAL, key=key())
+
+
+def test_the_bias_is_raised_only_as_far_as_needed(tmp_path: Path) -> None:
+    free, marker = generator(tmp_path)
+    loose = generate(free, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
+    assert loose.strength == STRENGTHS[0]
+    set_ways, marker = generator(tmp_path, sure=6.0)
+    tight = generate(set_ways, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
+    assert tight.strength > STRENGTHS[0]
+
+
+def test_pictures_come_in_the_order_they_were_asked_for(tmp_path: Path) -> None:
+    toy, marker = generator(tmp_path)
+    requests = [Request("grey", seed) for seed in range(11)]
+    made = generate(toy, marker, requests, mark=Kind.BOTH, key=key())
+    assert [m.drawn.request.seed for m in made] == list(range(11))
+    alone = generate(toy, marker, requests[9:10], mark=Kind.BOTH, key=key())[0]
+    assert alone.png == made[9].png
+
+
+def test_a_retired_key_marks_nothing(tmp_path: Path) -> None:
+    toy, marker = generator(tmp_path)
+    retired = key(state=KeyState.RETIRED)
+    with pytest.raises(UnusableKey, match="retired"):
+        generate(toy, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=retired)
+
+
+def test_an_unmarked_picture_is_not_detected_by_the_widest_search(tmp_path: Path) -> None:
+    _, marker = generator(tmp_path)
+    rng = np.random.default_rng(0)
+    file = BytesIO()
+    grey = rng.integers(0, 256, (16, 16, 1), np.uint8).repeat(8, 0).repeat(8, 1).repeat(3, 2)
+    Image.fromarray(grey).save(file, "PNG")
+    found = verify(file.getvalue(), name="it", marker=marker, keys=[key()], plan=FULL)
+    assert found.mark.outcome is Outcome.NOT_DETECTED
+    assert found.mark.family.size == 2 * 8 * FULL.looks
+    assert found.cost.views <= FULL.looks
