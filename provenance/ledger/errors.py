@@ -3,8 +3,10 @@
 Each error says what and where; none of them ever carries a secret.
 """
 
+from provenance.errors import ProvenanceError
 
-class LedgerError(Exception):
+
+class LedgerError(ProvenanceError):
     """Base of everything this package raises on purpose."""
 
 

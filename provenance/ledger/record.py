@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NewType, TypeVar, get_type_hints
 
 from provenance.ledger.encoding import parse_utf8
 from provenance.ledger.errors import Malformed, NotProven
+from provenance.ledger.merkle import Hash
 
 VERSION_LINE = b"countermark-record/1\n"
 MAX_RECORD_BYTES = 65_535  # an entry bundle gives its length in two bytes (c2sp.org/tlog-tiles)
@@ -59,7 +60,7 @@ class Subject:
     """The earlier entry that a record speaks about."""
 
     index: int
-    leaf: Digest
+    leaf: Hash
 
 
 @dataclass(frozen=True)
@@ -314,6 +315,7 @@ CODECS: dict[Any, _Codec] = {
     int: _Codec(_index, _index),
     Number: _Codec(_number, _number),
     Digest: _Codec(bytes.hex, _digest),
+    Hash: _Codec(bytes.hex, _digest),
     datetime: _TIME,
     datetime | None: _optional(_TIME),
     Mark: _MARK,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provenance.ledger.checkpoint import Checkpoint, format_checkpoint
 from provenance.ledger.errors import LedgerError, Malformed, NotProven, UnknownKey, WrongLog
-from provenance.ledger.merkle import grow, leaf_hash, prove_inclusion, tree_root
+from provenance.ledger.merkle import Hash, grow, leaf_hash, prove_inclusion, tree_root
 from provenance.ledger.note import Algorithm, Signer, cosign_note, format_vkey, sign_note
 from provenance.ledger.proof import (
     MAX_PROOF_BYTES,
@@ -20,7 +20,7 @@ from provenance.ledger.proof import (
     open_proof_file,
     parse_proof,
 )
-from provenance.ledger.record import Digest, Revocation, Subject, format_record
+from provenance.ledger.record import Revocation, Subject, format_record
 
 ORIGIN = "example.com/log"
 LOG = Signer(ORIGIN, Algorithm.ED25519, b"\x01" * 32)
@@ -28,7 +28,7 @@ STRANGER = Signer(ORIGIN, Algorithm.ED25519, b"\x02" * 32)
 OTHER = Signer("example.com/other", Algorithm.ED25519, b"\x03" * 32)
 WITNESS = Signer("w.example", Algorithm.COSIGNATURE, b"\x04" * 32)
 AT = datetime(2026, 11, 22, tzinfo=UTC)
-RECORDS = [Revocation(AT, Subject(i, Digest(b"\x07" * 32)), f"reason {i}") for i in range(7)]
+RECORDS = [Revocation(AT, Subject(i, Hash(b"\x07" * 32)), f"reason {i}") for i in range(7)]
 DATA = [format_record(record) for record in RECORDS]
 NODES = grow(0, {}, [leaf_hash(data) for data in DATA])
 
@@ -61,8 +61,8 @@ def test_a_log_of_one_entry_has_an_empty_path() -> None:
     assert opened(data).record == RECORDS[0]
 
 
-def test_no_flipped_bit_of_a_proof_file_proves_something_else() -> None:
-    proven = opened(GOOD)
+def test_no_flipped_bit_of_a_proof_file_is_accepted() -> None:
+    assert opened(GOOD).index == 5
     survivors = []
     for place in range(len(GOOD)):
         for bit in range(8):
@@ -72,7 +72,6 @@ def test_no_flipped_bit_of_a_proof_file_proves_something_else() -> None:
                 survivors.append(opened(bytes(bad)))
             except LedgerError:
                 continue
-    assert all(s == proven for s in survivors)
     assert not survivors
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.ledger.errors import Malformed, NotProven
+from provenance.ledger.merkle import Hash
 from provenance.ledger.record import (
     KINDS,
     MAX_RECORD_BYTES,
@@ -37,7 +38,7 @@ from provenance.ledger.record import (
 AT = datetime(2026, 11, 22, 10, 56, 18, tzinfo=UTC)
 PROMPT = Opening("prompt", b"\x05" * 32, b"a heron at dusk")
 CALLER = Opening("caller", b"\x06" * 32, b"account 17")
-SUBJECT = Subject(3, Digest(b"\x07" * 32))
+SUBJECT = Subject(3, Hash(b"\x07" * 32))
 
 
 def digest(text: str) -> Digest:
