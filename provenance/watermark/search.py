@@ -1,0 +1,187 @@
+"""Where the token grid of a picture may lie: a stream of views for `detect`.
+
+A picture of this codec reads with a much higher mean margin under the right geometry than under a
+wrong one, and no key is asked for that. So hundreds of geometries are scanned by margin on a small
+window, and only the few that `Plan.looks` allows are tested. Choosing by a function of the picture
+alone leaves the coins of every key fair: the search pays for the views tested (times keys, times
+lists) and for none of those scanned.
+
+A geometry outside the plan is not found: "not detected" says nothing about it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from provenance.image import Pixels
+from provenance.watermark.detect import View
+from provenance.watermark.geometry import Frame, Geometry, busiest, framed, whole
+from provenance.watermark.scan import Ladder, Scan
+
+BATCH = 16 * 128 * 128  # px read at once: more is no faster on two cores
+LARGEST = 1024  # px a side of the first views: 16,384 tokens are plenty
+SCANNED = 256  # px a side of what is scanned, so that its cost does not grow with the picture
+
+
+class Reading(Protocol):
+    """Tokens (B, h, w) int64 and by how much each won, (B, h, w) float >= 0."""
+
+    @property
+    def tokens(self) -> Tensor: ...
+
+    @property
+    def margin(self) -> Tensor: ...
+
+
+class Reader(Protocol):
+    """What a search asks of a codec; pixels are (B, 3, 8h, 8w) in [0, 1]."""
+
+    def read(self, pixels: Tensor) -> Reading: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many views may be tested, which a search pays for, and what they are chosen from."""
+
+    name: str
+    looks: int
+    ladder: Ladder | None
+
+    def __post_init__(self) -> None:
+        if self.looks < 1:
+            raise ValueError(f"a plan has at least one look, not {self.looks}")
+
+
+CROPS = tuple(1 - k / 40 for k in range(13))  # down to half the area
+SHRUNK = (1.025, 1.05, 1.25, 4 / 3, 1.5, 2.0)  # undone by growing
+TURNS = (-1.0, 1.0, -2.5, 2.5, -4.0, 4.0)  # refined by half degrees
+
+QUICK = Plan("quick", 1, None)
+STANDARD = Plan("standard", 8, Ladder(mirrored=(False, True)))
+FULL = Plan("full", 24, Ladder((False, True), CROPS + SHRUNK, TURNS, step=2))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a search has done so far: views handed out, windows scanned, seconds it took."""
+
+    views: int
+    scanned: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.views} views, {self.scanned} windows scanned, {self.seconds:.2f} s"
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """What is read from one picture, as `detect` takes it: (h, w) each."""
+
+    tokens: NDArray[np.int64]
+    margin: NDArray[np.float32]
+
+
+def read_one(reader: Reader, pixels: Tensor) -> Grid:
+    """The grid of one picture (3, 8h, 8w)."""
+    reading = reader.read(pixels[None])
+    return Grid(
+        reading.tokens[0].numpy(force=True).astype(np.int64),
+        reading.margin[0].float().numpy(force=True),
+    )
+
+
+class Search:
+    """One picture's views, read when asked for; hand `planned` to `detect` with them.
+
+    `native` is the size (height, width) in px that the generator draws: the picture is tried at
+    that size first, then at its own, as marked uploads have it. Below 8 px there is no view.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        codec_digest: bytes,
+        pixels: Pixels,
+        plan: Plan,
+        *,
+        native: tuple[int, int] | None = None,
+    ) -> None:
+        self._reader = reader
+        self._digest = codec_digest
+        self._plan = plan
+        self._own = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+        own = (pixels.shape[1], pixels.shape[2])
+        self._sizes = [own] if native is None else list(dict.fromkeys((native, own)))
+        self._scans: list[Scan] = []
+        self._views = 0
+        self._seconds = 0.0
+
+    @property
+    def planned(self) -> int:
+        return self._plan.looks
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(self._views, sum(scan.scanned for scan in self._scans), self._seconds)
+
+    def views(self) -> Iterator[View]:
+        """The picture as it is, then the geometries that read most surely; at most `planned`."""
+        stream = chain(self._plain(), self._chosen())
+        while self._views < self.planned:
+            start = time.perf_counter()
+            view = next(stream, None)
+            self._seconds += time.perf_counter() - start
+            if view is None:
+                return
+            self._views += 1
+            yield view
+
+    def _plain(self) -> Iterator[View]:
+        for height, width in self._sizes:
+            geometry = Geometry(Frame(height, width))
+            region = busiest(framed(self._own, geometry.frame), LARGEST)
+            yield from self._view(str(geometry), region)
+
+    def _chosen(self) -> Iterator[View]:
+        """The best geometries of each size in turn, after all of them were scanned."""
+        ladder = self._plan.ladder
+        if ladder is None:
+            return
+        for size in self._sizes:
+            region = busiest(framed(self._own, Frame(*size)), SCANNED)
+            self._scans.append(Scan(self._margins, region))
+        best = [scan.best(ladder, self.planned) for scan in self._scans]
+        for turn in zip_longest(*best):
+            for size, scan, geometry in zip(self._sizes, self._scans, turn, strict=True):
+                height, width = scan.pixels.shape[1:]
+                if geometry is None or geometry == Geometry(Frame(height, width)):
+                    continue  # none left, or seen before the scan
+                of = "" if (height, width) == size else f" of a part of {size[1]}x{size[0]}"
+                drawn = framed(scan.pixels, geometry.frame)
+                yield from self._view(f"{geometry}{of}", whole(drawn, geometry.top, geometry.left))
+
+    def _view(self, geometry: str, pixels: Tensor) -> Iterator[View]:
+        """One view, or none if no token fits."""
+        tokens = whole(pixels, 0, 0)
+        if not tokens.numel():
+            return
+        yield View(self._digest, geometry, (read_one(self._reader, tokens),))
+
+    def _margins(self, windows: Tensor) -> NDArray[np.float64]:
+        """The mean margin of each window (B, 3, 8h, 8w), (B,)."""
+        size = max(1, BATCH // (windows.shape[2] * windows.shape[3]))
+        parts = [
+            self._reader.read(part).margin.float().flatten(1).mean(1)
+            for part in torch.split(windows, size)
+        ]
+        mean: NDArray[np.float64] = torch.cat(parts).numpy(force=True).astype(np.float64)
+        return mean
