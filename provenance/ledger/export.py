@@ -25,6 +25,7 @@ def export_log(session: Session, folder: Path) -> int:
     if note is None:
         raise NotLogged("the log has no checkpoint to export")
     size = parse_checkpoint(parse_note(note).text).size
+    folder.mkdir(parents=True, exist_ok=True)
     for tile in tiles_of(size):
         for path, data in _files(session, tile):
             _write_once(folder / path, data)
