@@ -28,9 +28,12 @@ def share_recovered(view: View, sent: torch.Tensor) -> float:
     read = view.readings[0].tokens
     rows, columns = (a - b + 1 for a, b in zip(sent.shape, read.shape, strict=True))
     return max(
-        float((sent[i : i + read.shape[0], j : j + read.shape[1]].numpy() == read).mean())
-        for i in range(rows)
-        for j in range(columns)
+        (
+            float((sent[i : i + read.shape[0], j : j + read.shape[1]].numpy() == read).mean())
+            for i in range(rows)
+            for j in range(columns)
+        ),
+        default=0.0,  # a view with more tokens than were sent
     )
 
 
