@@ -3,7 +3,7 @@
 RMSNorm, SwiGLU, rotary positions over rows and columns, caption vectors as a prefix that is
 replaced by a learnt one for guidance, a KV cache. Parameter names are LlamaGen's own. One thing is
 not LlamaGen's, and serves a small model on little data: every layer is given the caption anew, and
-every input says which position it predicts.
+every input says which position it predicts and what the caption alone would put there.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class RasterConfig:
     heads: int = 5
     hidden: int = 864
     prefix: int = CLAUSES
+    canvas: int = 12
     caption_dim: int = DIM
     rope_base: float = 10_000.0
 
@@ -122,7 +123,10 @@ class Projection(nn.Module):
 
 
 class CaptionEmbedding(nn.Module):
-    """Caption vectors (B, prefix, width) to a prefix, and to one vector for all layers."""
+    """Caption vectors (B, prefix, width) to a prefix, a vector for all layers, and a canvas.
+
+    The canvas is a coarse picture: a few numbers for every position, linear in the subject.
+    """
 
     def __init__(self, config: RasterConfig) -> None:
         super().__init__()
@@ -131,9 +135,12 @@ class CaptionEmbedding(nn.Module):
         self.uncond_embedding = nn.Parameter(
             torch.randn(config.prefix, config.caption_dim) / config.caption_dim**0.5
         )
+        self.canvas = nn.Linear(config.caption_dim, config.side**2 * config.canvas, bias=False)
+        self.stroke = nn.Linear(config.canvas, config.dim, bias=False)
 
-    def forward(self, captions: Tensor) -> tuple[Tensor, Tensor]:
-        return self.cap_proj(captions), self.whole(captions.flatten(1))
+    def forward(self, captions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        canvas = self.canvas(captions[:, 0]).unflatten(1, (-1, self.stroke.in_features))
+        return self.cap_proj(captions), self.whole(captions.flatten(1)), self.stroke(canvas)
 
 
 class RasterTransformer(nn.Module):
@@ -154,9 +161,9 @@ class RasterTransformer(nn.Module):
 
     def forward(self, captions: Tensor, embedded: Tensor) -> Tensor:
         """Logits (B, T + 1, V) after the prefix and after each of T embedded tokens (B, T, dim)."""
-        prefix, whole = self.cls_embedding(captions)
+        prefix, whole, canvas = self.cls_embedding(captions)
         x = torch.cat([prefix, embedded.to(prefix.dtype)], 1)
-        ahead = self.positions[: embedded.shape[1] + 1]
+        ahead = (self.positions + canvas)[:, : embedded.shape[1] + 1]
         x = x + F.pad(ahead, (0, 0, self.config.prefix - 1, 0))
         rotation = self.rotation[: x.shape[1]]
         for layer in self.layers:
@@ -197,7 +204,8 @@ class RasterRun:
         captions = torch.cat([captions, captions[-1:].expand(spare, -1, -1)])
         empty = transformer.cls_embedding.uncond_embedding.expand_as(captions)
         both = torch.cat([captions, empty])
-        self._prefix, self._whole = transformer.cls_embedding(both)
+        self._prefix, self._whole, canvas = transformer.cls_embedding(both)
+        self._ahead = transformer.positions + canvas
         rows, length = len(both), config.prefix + config.side**2
         self._cache = captions.new_zeros(
             config.layers, 2, rows, config.heads, length, config.dim // config.heads
@@ -213,10 +221,10 @@ class RasterRun:
             return None
         if self._done:
             last = self._tokens[:, self._done - 1 : self._done].repeat(2, 1)
-            x = self._model.tok_embeddings(last) + self._model.positions[self._done]
+            x = self._model.tok_embeddings(last) + self._ahead[:, self._done : self._done + 1]
             start = self._model.config.prefix + self._done - 1
         else:
-            start, ahead = 0, self._model.positions[:1]
+            start, ahead = 0, self._ahead[:, :1]
             x = self._prefix + F.pad(ahead, (0, 0, self._model.config.prefix - 1, 0))
         rotation = self._model.rotation[start : start + x.shape[1]]
         for number, layer in enumerate(self._model.layers):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +19,12 @@ from rich.progress import track
 from rich.table import Table
 from sklearn.datasets import load_sample_image
 
-from generators.catalog import load_generator
-from generators.sampling import Request, Unmarked, draw
+from generators.catalog import Generator, load_generator
+from generators.sampling import Drawn, Request, Unmarked, draw
 from provenance.image import Pixels, encode_png
 from provenance.robustness.attacks import attacked, find
 from provenance.watermark.detect import Finding, Outcome
-from provenance.watermark.keys import Key
+from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.search import FULL
 from workers.folder import TENANT, load_keys, make
 from workers.generate import generate
@@ -61,6 +61,11 @@ def photograph() -> Pixels:
     """A real photograph that comes with scikit-learn (china.jpg, CC BY)."""
     rgb = load_sample_image("china.jpg")[100:356, 200:456]
     return np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / 255
+
+
+def floats(drawn: Drawn) -> Pixels:
+    """A drawing's pixels in [0, 1]."""
+    return np.ascontiguousarray(drawn.pixels.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
 def look(pixels: Pixels, marker: Marker, keys: Sequence[Key]) -> Finding:
@@ -100,6 +105,36 @@ class Sheet:
         self._page.save(path)
 
 
+def marked_rows(
+    generator: Generator, marker: Marker, keys: Sequence[Key], sheet: Sheet, console: Console
+) -> Iterator[tuple[list[str], bool]]:
+    """A table row a prompt, and whether the picture as it left is found."""
+    key = next(k for k in keys if k.tenant == TENANT and k.state is KeyState.ACTIVE)
+    for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing and attacking", console=console)):
+        marked = generate(generator, marker, [Request(prompt, row)], mark=mark, key=key)[0]
+        (FOLDER / f"{row + 1}.png").write_bytes(marked.png)
+        findings = []
+        for column, name in enumerate(ATTACKS):
+            hurt = attacked(floats(marked.drawn), find(name), seed=row)
+            findings.append(look(hurt, marker, keys))
+            sheet.put(row, column, hurt, findings[-1], name if column else prompt[:22])
+        cells = [shown(finding) for finding in findings]
+        yield [prompt, mark.value, *cells], findings[0].outcome is Outcome.DETECTED
+
+
+def unmarked_rows(
+    generator: Generator, marker: Marker, keys: Sequence[Key], sheet: Sheet
+) -> Iterator[tuple[list[str], bool]]:
+    """A table row for a drawing without a mark and one for a photograph; neither may match."""
+    wish = [Request(PROMPTS[0][0], 99)]
+    bare = draw(generator.model, generator.codec, wish, watermarks=[Unmarked()])[0]
+    pictures = (("unmarked drawing", floats(bare)), ("real photograph", photograph()))
+    for column, (title, pixels) in enumerate(pictures):
+        finding = look(pixels, marker, keys)
+        sheet.put(len(PROMPTS), column, pixels, finding, title)
+        yield [title, "none", shown(finding)], finding.outcome is not Outcome.DETECTED
+
+
 def main() -> int:
     """Run the demo; status 1 if what left is not found, or what bears no mark is."""
     started = time.monotonic()
@@ -107,42 +142,21 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     data = FOLDER / "data"
     keys = (load_keys(data) if data.exists() else make(data, now=datetime.now(UTC))).keys
-    key = next(k for k in keys if k.tenant == TENANT)
     generator = load_generator("icons-128")
     marker = Marker(generator.name, generator.spec, generator.codec)
     table = Table("picture", "mark", *("as it left" if a == "none" else a for a in ATTACKS))
     sheet = Sheet(len(PROMPTS) + 1)
-    wrong = 0
-    for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing and attacking", console)):
-        marked = generate(generator, marker, [Request(prompt, row)], mark=mark, key=key)[0]
-        (FOLDER / f"{row + 1}.png").write_bytes(marked.png)
-        pixels = np.ascontiguousarray(marked.drawn.pixels.transpose(2, 0, 1), np.float32) / 255
-        cells = []
-        for column, name in enumerate(ATTACKS):
-            hurt = attacked(pixels, find(name), seed=row)
-            finding = look(hurt, marker, keys)
-            sheet.put(row, column, hurt, finding, name if column else prompt[:22])
-            cells.append(shown(finding))
-            wrong += name == "none" and finding.outcome is not Outcome.DETECTED
-        table.add_row(prompt, mark.value, *cells)
-    bare = draw(
-        generator.model, generator.codec, [Request(PROMPTS[0][0], 99)], watermarks=[Unmarked()]
-    )[0]
-    drawing = np.ascontiguousarray(bare.pixels.transpose(2, 0, 1), np.float32) / 255
-    for column, (title, pixels) in enumerate(
-        (("unmarked drawing", drawing), ("real photograph", photograph()))
-    ):
-        finding = look(pixels, marker, keys)
-        sheet.put(len(PROMPTS), column, pixels, finding, title)
-        table.add_row(title, "none", shown(finding), *[""] * (len(ATTACKS) - 1))
-        wrong += finding.outcome is Outcome.DETECTED
+    rows = list(marked_rows(generator, marker, keys, sheet, console))
+    rows += unmarked_rows(generator, marker, keys, sheet)
+    for cells, _ in rows:
+        table.add_row(*cells)
     sheet.save(FOLDER / "sheet.png")
     console.print(table)
     console.print(
         f"Numbers are exact false-match probabilities, corrected for all trials. Pictures and the "
         f"contact sheet are in {FOLDER}/ ({time.monotonic() - started:.0f} s)."
     )
-    return 1 if wrong else 0
+    return 0 if all(right for _, right in rows) else 1
 
 
 if __name__ == "__main__":

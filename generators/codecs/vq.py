@@ -59,10 +59,12 @@ class Block(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.second.weight)
+        assert self.second.bias is not None
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.silu(self.first(self.norm(x))))
+        out: Tensor = x + self.second(F.silu(self.first(self.norm(x))))
+        return out
 
 
 class GlobalBlock(nn.Module):
@@ -79,7 +81,8 @@ class GlobalBlock(nn.Module):
         mean = x.float().mean((2, 3))
         spread = (x.float().square().mean((2, 3)) + 1e-6).sqrt()
         gain, shift = self.context(torch.cat([mean, spread], 1))[:, :, None, None].chunk(2, 1)
-        return self.block(x * (1 + gain) + shift)
+        out: Tensor = self.block(x * (1 + gain) + shift)
+        return out
 
 
 class Encoder(nn.Module):
@@ -177,4 +180,5 @@ class VQCodec(nn.Module):
     def decode(self, tokens: Tensor) -> Tensor:
         """Pixels (B, 3, 8h, 8w) in [0, 1] of tokens (B, h, w)."""
         vectors = self.codebook[tokens].permute(0, 3, 1, 2)
-        return self.decoder(vectors).clamp(0, 1)
+        pixels: Tensor = self.decoder(vectors).clamp(0, 1)
+        return pixels

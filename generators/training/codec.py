@@ -33,7 +33,7 @@ def codebook_from(samples: Tensor, codes: int, rng: torch.Generator) -> Tensor:
     """Spherical k-means of unit vectors (N, d): the codebook (V, d)."""
     book = samples[torch.randperm(len(samples), generator=rng)[:codes]].clone()
     for _ in range(8):
-        nearest = torch.cat([(part @ book.T).argmax(1) for part in samples.split(4096)])
+        nearest = torch.cat([(part @ book.T).argmax(1) for part in torch.split(samples, 4096)])
         sums = torch.zeros_like(book).index_add_(0, nearest, samples)
         empty = torch.bincount(nearest, minlength=codes) == 0
         sums[empty] = samples[torch.randint(len(samples), (int(empty.sum()),), generator=rng)]

@@ -92,7 +92,9 @@ def load_photographs(folder: Path, index: Path, *, split: str) -> list[Picture]:
                     rgb = picture.convert("RGB")
                 rgb.thumbnail((1024, 1024), Image.Resampling.LANCZOS)
                 if min(rgb.size) >= SIDE:
-                    pictures.append(np.asarray(rgb, np.float32).transpose(2, 0, 1) / 255)
+                    pictures.append(
+                        np.asarray(rgb, np.float32).transpose(2, 0, 1) / np.float32(255)
+                    )
     return pictures
 
 
@@ -125,7 +127,8 @@ def background(rng: np.random.Generator) -> tuple[str, Picture]:
     tint = 0.02 * np.stack([smooth_noise(rng, 5) for _ in range(3)])
     light = 0.06 * (ramp[None, :] * rng.normal() + ramp[:, None] * rng.normal())
     field = a[:, None, None] * (1 - mix) + b[:, None, None] * mix
-    return clause, np.clip(field + texture + light + tint, 0, 1).astype(np.float32)
+    out: Picture = np.clip(field + texture + light + tint, 0, 1).astype(np.float32)
+    return clause, out
 
 
 def scaled(icon: Cutout, side: int) -> Cutout:
@@ -133,7 +136,8 @@ def scaled(icon: Cutout, side: int) -> Cutout:
     planes = [
         np.asarray(Image.fromarray(p).resize((side, side), Image.Resampling.BOX)) for p in icon
     ]
-    return np.clip(np.stack(planes), 0, 1)
+    out: Cutout = np.clip(np.stack(planes), 0, 1)
+    return out
 
 
 def pasted(field: Picture, cutout: Cutout, *, top: int, left: int) -> Picture:
@@ -180,4 +184,5 @@ def codec_picture(
     picture = pasted(field, cutout, top=top, left=left)
     if rng.random() < 0.3:
         picture = picture[rng.permutation(3)]
-    return np.clip(picture * rng.uniform(0.8, 1.1), 0, 1).astype(np.float32)
+    out: Picture = np.clip(picture * rng.uniform(0.8, 1.1), 0, 1).astype(np.float32)
+    return out

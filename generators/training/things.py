@@ -51,9 +51,28 @@ _SPOKEN = {
     "honeybee": "bee",
     "sauropod": "long-necked dinosaur",
 }
-_PLURAL = ("cherries", "grapes", "french fries", "pancakes", "books", "glasses", "jeans", "gloves")
+_PLURAL: tuple[str, ...] = (
+    "cherries",
+    "grapes",
+    "french fries",
+    "pancakes",
+    "books",
+    "glasses",
+    "jeans",
+    "gloves",
+)
 _PLURAL += ("socks", "scissors", "blueberries")
-_MASS = ("fire", "bread", "popcorn", "spaghetti", "bacon", "garlic", "butter", "soap", "coral")
+_MASS: tuple[str, ...] = (
+    "fire",
+    "bread",
+    "popcorn",
+    "spaghetti",
+    "bacon",
+    "garlic",
+    "butter",
+    "soap",
+    "coral",
+)
 _MASS += ("sushi", "candy", "custard", "bubble tea", "leafy green", "broccoli", "mount fuji")
 
 

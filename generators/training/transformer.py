@@ -27,6 +27,7 @@ from generators.training.things import THINGS, spoken
 
 ICON, PLACE = 112, 8  # px: every thing fills the middle, on the token raster
 NEIGHBOURS = 8
+CANVAS = 2.5  # times the rate for the canvas, which sees each thing rarely
 BLIND = 0.3  # share of pictures drawn from the caption alone
 BARE = 0.1  # share of pictures without a caption, for guidance
 
@@ -67,7 +68,7 @@ class Scenes:
             pictures.append(pasted(field, cutout, top=PLACE, left=PLACE))
             outline = pasted(np.zeros_like(field), cutout[[3, 3, 3, 3]], top=PLACE, left=PLACE)[0]
             cells = outline.reshape(SIDE // STRIDE, STRIDE, SIDE // STRIDE, STRIDE).mean((1, 3))
-            weights.append(np.where(cells > 0.03, 1.0, 0.4).astype(np.float32).ravel())
+            weights.append(np.where(cells > 0.03, 1.0, 0.25).astype(np.float32).ravel())
             subject = spoken(name) if rng.random() < 0.8 else name
             captions.append(self.embed(subject if rng.random() < 0.1 else f"{subject}, {clause}"))
         pixels = torch.from_numpy(np.stack(pictures)).contiguous(memory_format=torch.channels_last)
@@ -121,11 +122,14 @@ def caption_gap(model: RasterTransformer, batch: Batch) -> tuple[float, float]:
 
 def optimisers(model: RasterTransformer, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices, AdamW for embeddings, output and norms."""
+    canvas = model.cls_embedding.canvas.weight
     hidden = [p for n, p in model.named_parameters() if n.startswith("layers.") and p.ndim == 2]
-    rest = [p for n, p in model.named_parameters() if not (n.startswith("layers.") and p.ndim == 2)]
+    known = {id(p) for p in (*hidden, canvas)}
+    rest = [p for p in model.parameters() if id(p) not in known]
     return [
         torch.optim.Muon(hidden, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.01),
+        torch.optim.AdamW([canvas], lr=rate, betas=(0.9, 0.99), weight_decay=0.0),
     ]
 
 
@@ -174,9 +178,10 @@ class Fit:
 
     def advance(self, data: Batch) -> float:
         """One step; its loss."""
-        for optimiser in self.optimisers:
+        rate = self.recipe.learning_rate(self.step)
+        for optimiser, factor in zip(self.optimisers, (1, 1, CANVAS), strict=True):
             for group in optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate(self.step)
+                group["lr"] = rate * factor
         bare = torch.rand(len(data.captions)) < BARE
         with torch.autocast("cpu", torch.bfloat16):
             empty = self.model.cls_embedding.uncond_embedding.expand_as(data.captions)

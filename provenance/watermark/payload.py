@@ -71,7 +71,8 @@ class Payload:
             digest.update(block.to_bytes(8, "big"))
             blocks.append(digest.digest())
         half = np.unpackbits(np.frombuffer(b"".join(blocks), np.uint8))
-        return half[: scheme.joint.units] == 1
+        carrying: Bools = half[: scheme.joint.units] == 1
+        return carrying
 
     def coins(self, key: Key, list_index: int, number: int) -> Bools:
         """The coins (scales * units,) to mark with, in place of the scheme's own."""
@@ -110,7 +111,7 @@ class Payload:
         )
         drawn = values(key, domain, scheme.joint.units)
         chosen = (drawn[:, None] >> np.arange(self.bits, dtype=np.uint64)).astype(np.uint8) & 1
-        rows: Bits = chosen * self.carrying[:, None]
+        rows: Bits = (chosen * self.carrying[:, None]).astype(np.uint8)
         return rows
 
 

@@ -27,7 +27,7 @@ TURN = 0.5  # degrees between neighbours
 
 @dataclass(frozen=True)
 class Ladder:
-    """What is scanned: mirror images, every scale, every turn, and phases `step` px apart."""
+    """What is scanned: mirror images at every phase; scales and turns at phases `step` px apart."""
 
     mirrored: tuple[bool, ...] = (False,)
     scales: tuple[float, ...] = ()
@@ -89,9 +89,12 @@ class Scan:
 
     def best(self, ladder: Ladder, n: int) -> list[Geometry]:
         """The n geometries that read most surely, best first; none if no window fits."""
-        frames = ladder.frames(self.pixels.shape[1], self.pixels.shape[2])
-        phases = range(0, STRIDE, ladder.step)
-        places = [_Place(frame, d, r) for frame in frames for d in phases for r in phases]
+        height, width = self.pixels.shape[1:]
+        places = []
+        for frame in ladder.frames(height, width):
+            copied = (frame.height, frame.width, frame.degrees) == (height, width, 0.0)
+            phases = range(0, STRIDE, 1 if copied else ladder.step)
+            places += [_Place(frame, down, right) for down in phases for right in phases]
         coarse = self._score(places, COARSE)
         fine = self._score(_leaders(coarse, 2 * LEADERS), FINE)
         for _ in range(ROUNDS):

@@ -25,6 +25,7 @@ from torch import Tensor
 from provenance.image import Pixels
 from provenance.watermark.detect import View
 from provenance.watermark.geometry import Frame, Geometry, busiest, framed, whole
+from provenance.watermark.level import AS_IT_IS, LEVELS, Level, levelled
 from provenance.watermark.scan import Ladder, Scan
 
 BATCH = 16 * 128 * 128  # px read at once: more is no faster on two cores
@@ -122,6 +123,7 @@ class Search:
         own = (pixels.shape[1], pixels.shape[2])
         self._sizes = [own] if native is None else list(dict.fromkeys((native, own)))
         self._scans: list[Scan] = []
+        self._levels = 0
         self._views = 0
         self._seconds = 0.0
 
@@ -131,7 +133,7 @@ class Search:
 
     @property
     def cost(self) -> Cost:
-        return Cost(self._views, sum(scan.scanned for scan in self._scans), self._seconds)
+        return Cost(self._views, self._levels + sum(s.scanned for s in self._scans), self._seconds)
 
     def views(self) -> Iterator[View]:
         """The picture as it is, then the geometries that read most surely; at most `planned`."""
@@ -152,12 +154,20 @@ class Search:
             yield from self._view(str(geometry), region)
 
     def _chosen(self) -> Iterator[View]:
-        """The best geometries of each size in turn, after all of them were scanned."""
+        """The best level of each size, then its best geometries in turn, all chosen by margin.
+
+        Levels are tried on the grid as it lies, and geometries on the level as it is: margins mean
+        little where both are wrong. A picture both brightened and shifted is not searched for.
+        """
         ladder = self._plan.ladder
         if ladder is None:
             return
-        for size in self._sizes:
-            region = busiest(framed(self._own, Frame(*size)), SCANNED)
+        for height, width in self._sizes:
+            region = busiest(framed(self._own, Frame(height, width)), SCANNED)
+            level = self._level(region)
+            if level != AS_IT_IS:
+                geometry = Geometry(Frame(height, width))
+                yield from self._view(f"{geometry} {level}", levelled(region, level))
             self._scans.append(Scan(self._margins, region))
         best = [scan.best(ladder, self.planned) for scan in self._scans]
         for turn in zip_longest(*best):
@@ -168,6 +178,15 @@ class Search:
                 of = "" if (height, width) == size else f" of a part of {size[1]}x{size[0]}"
                 drawn = framed(scan.pixels, geometry.frame)
                 yield from self._view(f"{geometry}{of}", whole(drawn, geometry.top, geometry.left))
+
+    def _level(self, region: Tensor) -> Level:
+        """Undoing which level reads most surely."""
+        tokens = whole(region, 0, 0)
+        if not tokens.numel():
+            return AS_IT_IS
+        margins = self._margins(torch.stack([levelled(tokens, level) for level in LEVELS]))
+        self._levels += len(LEVELS)
+        return LEVELS[int(margins.argmax())]
 
     def _view(self, geometry: str, pixels: Tensor) -> Iterator[View]:
         """One view, or none if no token fits."""

@@ -48,7 +48,7 @@ def test_the_bias_is_raised_only_as_far_as_needed(tmp_path: Path) -> None:
     free, marker = generator(tmp_path)
     loose = generate(free, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
     assert loose.strength == STRENGTHS[0]
-    set_ways, marker = generator(tmp_path, sure=6.0)
+    set_ways, marker = generator(tmp_path, sure=5.0)
     tight = generate(set_ways, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
     assert tight.strength > STRENGTHS[0]
 

@@ -58,7 +58,7 @@ class GreyRun:
         self._step += 1
 
     def tokens(self) -> Tensor:
-        return self._tokens.unflatten(1, (16, 16))
+        return self._tokens.reshape(-1, 16, 16)
 
 
 class GreyModel:

@@ -68,6 +68,7 @@ def test_no_search_looks_more_often_than_it_pays_for(
         ("crop-corner-0.75", FULL),
         ("cut-0.8", FULL),
         ("screenshot", FULL),
+        ("contrast-0.75", STANDARD),
     ],
 )
 def test_some_view_undoes_the_attack(attack: str, plan: Plan) -> None:
