@@ -102,7 +102,7 @@ def stacked(pictures: Sequence[Drawn]) -> torch.Tensor:
 def psnr(generator: Generator, pictures: NDArray[np.float32]) -> tuple[float, float]:
     """Mean PSNR of pictures encoded and decoded to 8 bits, and its standard error, in dB."""
     out = []
-    for part in torch.from_numpy(pictures).split(32):
+    for part in torch.split(torch.from_numpy(pictures), 32):
         back = (generator.codec.decode(generator.codec.encode(part)) * 255).round() / 255
         out.append(-10 * (back - part).square().mean((1, 2, 3)).clamp_min(1e-8).log10())
     each = torch.cat(out)

@@ -83,7 +83,7 @@ def tiles(paths: Sequence[Path], count: int) -> NDArray[np.float32]:
                 side = min(round(SIDE / scale), *rgb.size)
                 x, y = (int(rng.integers(0, length - side + 1)) for length in rgb.size)
                 part = rgb.crop((x, y, x + side, y + side)).resize((SIDE, SIDE))
-                out.append(np.asarray(part, np.float32).transpose(2, 0, 1) / 255)
+                out.append(np.asarray(part, np.float32).transpose(2, 0, 1) / np.float32(255))
     return np.stack(out[:count])
 
 
@@ -96,7 +96,7 @@ def size_rows(marker: Marker, pictures: NDArray[np.float32], what: str) -> list[
     hits = {test: np.zeros(len(LEVELS)) for test in Test}
     sizes = {test: np.zeros(len(LEVELS)) for test in Test}
     published = np.zeros(len(LEVELS))
-    for part in torch.from_numpy(pictures).split(64):
+    for part in torch.split(torch.from_numpy(pictures), 64):
         reading = marker.codec.read(part)
         for tokens, margin in zip(reading.tokens.numpy(), reading.margin.numpy(), strict=True):
             own = coins[rng.integers(0, len(coins), KEYS_A_TILE)]
@@ -129,7 +129,9 @@ def power_rows(kind: Kind, count: int, plan: Plan) -> list[str]:
     key = fresh_key()
     requests = [Request(text, 9000 + n) for n, (_, text) in enumerate(prompts(count))]
     made = generate(generator, marker, requests, mark=kind, key=key)
-    pictures = [m.drawn.pixels.transpose(2, 0, 1).astype(np.float32) / 255 for m in made]
+    pictures = [
+        m.drawn.pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255) for m in made
+    ]
     rows = []
     for name, bar in ATTACKS:
         found, seconds = 0, 0.0

@@ -52,7 +52,7 @@ def rotations(config: RasterConfig) -> Tensor:
 
 def turn(x: Tensor, rotation: Tensor) -> Tensor:
     """Rotate neighbouring pairs of (B, L, H, D) by (L, D/2, 2)."""
-    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+    a, b = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
     cos, sin = rotation[:, None].to(x.dtype).unbind(-1)
     return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
 
@@ -75,7 +75,8 @@ class Attention(nn.Module):
             cache[0, :, :, start:end], cache[1, :, :, start:end] = k, v
             k, v = cache[0, :, :, :end], cache[1, :, :, :end]
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=x.shape[1] > 1)
-        return self.wo(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.wo(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class FeedForward(nn.Module):
@@ -88,7 +89,8 @@ class FeedForward(nn.Module):
         self.w2 = nn.Linear(config.hidden, config.dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.w2(F.silu(self.w1(x)) * self.w3(x))
+        out: Tensor = self.w2(F.silu(self.w1(x)) * self.w3(x))
+        return out
 
 
 class Layer(nn.Module):
@@ -107,7 +109,8 @@ class Layer(nn.Module):
     ) -> Tensor:
         x = x + self.caption(caption)[:, None]
         x = x + self.attention(self.attention_norm(x), rotation, cache, start)
-        return x + self.feed_forward(self.ffn_norm(x))
+        out: Tensor = x + self.feed_forward(self.ffn_norm(x))
+        return out
 
 
 class Projection(nn.Module):
@@ -119,7 +122,8 @@ class Projection(nn.Module):
         self.fc2 = nn.Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        out: Tensor = self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        return out
 
 
 class CaptionEmbedding(nn.Module):
@@ -240,5 +244,5 @@ class RasterRun:
         self._done += 1
 
     def tokens(self) -> Tensor:
-        grid = (self._layout.height, self._layout.width)
-        return self._tokens[: self._requests].unflatten(1, grid)
+        done = self._tokens[: self._requests]
+        return done.reshape(-1, self._layout.height, self._layout.width)

@@ -60,7 +60,7 @@ def eight_bit(pixels: Pixels) -> Image.Image:
 def photograph() -> Pixels:
     """A real photograph that comes with scikit-learn (china.jpg, CC BY)."""
     rgb = load_sample_image("china.jpg")[100:356, 200:456]
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / 255
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
 def floats(drawn: Drawn) -> Pixels:

@@ -21,14 +21,15 @@ from provenance.watermark.search import Reader, read_one
 from provenance.watermark.statistics import Evidence, Test, weigh
 
 Strength = TypeVar("Strength")
+Tried = TypeVar("Tried", covariant=True)
 Attack = Callable[[Pixels], Pixels]
 
 
 @dataclass(frozen=True)
-class Attempt(Generic[Strength]):
+class Attempt(Generic[Tried]):
     """One strength and the evidence that was left of it after the attack."""
 
-    strength: Strength
+    strength: Tried
     evidence: Evidence
 
 
