@@ -16,13 +16,14 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from generators.codecs.vq import STRIDE, VQCodec, VQConfig
+from generators.codecs.vq import STRIDE, Block, VQCodec, VQConfig
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
 
@@ -39,6 +40,53 @@ def codebook_from(samples: Tensor, codes: int, rng: torch.Generator) -> Tensor:
         sums[empty] = samples[torch.randint(len(samples), (int(empty.sum()),), generator=rng)]
         book = F.normalize(sums, dim=1)
     return book
+
+
+class Optimisers:
+    """Muon for the inner convolutions, each as one matrix a filter a row; AdamW for the rest."""
+
+    def __init__(self, module: nn.Module, *, rate: float) -> None:
+        self._convolutions = [
+            layer.weight
+            for block in module.modules()
+            if isinstance(block, Block)
+            for layer in (block.first, block.second)
+        ]
+        self._matrices = [nn.Parameter(_matrix(weight.data)) for weight in self._convolutions]
+        inner = {id(weight) for weight in self._convolutions}
+        self._rest = [p for p in module.parameters() if id(p) not in inner]
+        self._muon = torch.optim.Muon(
+            self._matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+        )
+        self._adamw = torch.optim.AdamW(self._rest, lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
+
+    def set_rate(self, rate: float) -> None:
+        for optimiser in (self._muon, self._adamw):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+    def step(self, loss: Tensor) -> None:
+        """Fit to the gradient of a loss."""
+        for weight in (*self._convolutions, *self._rest):
+            weight.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        for matrix, weight in zip(self._matrices, self._convolutions, strict=True):
+            matrix.grad = None if weight.grad is None else _matrix(weight.grad)
+        torch.nn.utils.clip_grad_norm_(self._rest, 1.0)
+        self._muon.step()  # type: ignore[no-untyped-call]
+        self._adamw.step()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [self._muon.state_dict(), self._adamw.state_dict()]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        self._muon.load_state_dict(state[0])
+        self._adamw.load_state_dict(state[1])
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    """A channels-last filter bank (O, I, h, w) as a view (O, h w I)."""
+    return weight.permute(0, 2, 3, 1).view(len(weight), -1)
 
 
 class MovingCodebook:
@@ -151,9 +199,7 @@ class Fit:
     def __init__(self, codec: VQCodec, recipe: Recipe, checkpoint: Path) -> None:
         codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.codec, self.recipe, self.checkpoint = codec, recipe, checkpoint
-        self.optimiser = torch.optim.AdamW(
-            codec.parameters(), lr=recipe.rate, betas=(0.9, 0.98), weight_decay=1e-2
-        )
+        self.optimiser = Optimisers(codec, rate=recipe.rate)
         self.moving = MovingCodebook(codec, decay=0.99)
         self.step = 0
         self.pool: list[Tensor] = []
@@ -164,8 +210,7 @@ class Fit:
 
     def advance(self, pixels: Tensor) -> Losses:
         """One step on pictures (B, 3, 128, 128)."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate(self.step)
+        self.optimiser.set_rate(self.recipe.learning_rate(self.step))
         if self.step == self.recipe.plain:
             codes = len(self.codec.codebook)
             self.codec.codebook.copy_(
@@ -176,10 +221,7 @@ class Fit:
             losses = (
                 self._plain(pixels) if self.step < self.recipe.plain else self._quantised(pixels)
             )
-        self.optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimiser.step(losses.total)
         if self.recipe.plain <= self.step < self.recipe.steps * 0.7:
             with torch.no_grad():
                 vectors = losses.vectors

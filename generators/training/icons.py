@@ -173,16 +173,16 @@ def codec_picture(
     rng: np.random.Generator, icons: list[Icon], photographs: list[Picture]
 ) -> Picture:
     """A training picture for the codec: an icon anywhere, or a tile of a photograph."""
-    if photographs and rng.random() < 0.5:
+    if photographs and rng.random() < 0.3:
         return tile(rng, photographs)
-    field = tile(rng, photographs) if photographs and rng.random() < 0.15 else background(rng)[1]
-    side = int(rng.uniform(70, 150))
+    field = tile(rng, photographs) if photographs and rng.random() < 0.1 else background(rng)[1]
+    side = int(rng.uniform(70, 150) if rng.random() < 0.5 else rng.uniform(104, 120))
     cutout = scaled(icons[rng.integers(len(icons))].cutout, side)
     if rng.random() < 0.5:
         cutout = cutout[:, :, ::-1]
     top, left = ((SIDE - side) // 2 + rng.integers(-20, 21, 2)).tolist()
     picture = pasted(field, cutout, top=top, left=left)
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         picture = picture[rng.permutation(3)]
     out: Picture = np.clip(picture * rng.uniform(0.8, 1.1), 0, 1).astype(np.float32)
     return out

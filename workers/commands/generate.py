@@ -1,0 +1,95 @@
+"""`countermark generate`: draw, mark, read back, write."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from generators.catalog import GENERATORS, load_generator
+from generators.sampling import Request
+from workers.commands import Usage
+from workers.folder import TENANT, data_folder, load_keys
+from workers.generate import Marked, generate
+from workers.marking import Kind, Marker
+
+MOST = 64  # pictures a call
+LONGEST = 500  # characters of a prompt
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    draw = commands.add_parser("generate", help="draw marked pictures from a prompt")
+    draw.add_argument("prompt", metavar="PROMPT")
+    draw.add_argument("--out", type=Path, default=Path("countermark.png"), metavar="F.png")
+    draw.add_argument("--seed", type=int, metavar="N", help="default: a random one, printed")
+    draw.add_argument("--count", type=int, default=1, metavar="N")
+    draw.add_argument("--mark", type=Kind, choices=list(Kind), default=Kind.LEXICAL)
+    draw.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
+    draw.set_defaults(run=run)
+
+
+def outputs(out: Path, count: int) -> list[Path]:
+    """The files to write: F.png, or F-1.png, F-2.png ... when there are several."""
+    if count == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Draw, mark, read back, write."""
+    if not 1 <= options.count <= MOST:
+        raise Usage(f"--count must be between 1 and {MOST}, not {options.count}")
+    if not options.prompt.strip() or len(options.prompt) > LONGEST:
+        raise Usage(f"PROMPT must have 1 to {LONGEST} characters, not {len(options.prompt)}")
+    if options.out.suffix.lower() != ".png":
+        raise Usage(f"--out must end in .png, not {options.out.name!r}")
+    files = outputs(options.out, options.count)
+    if not options.out.parent.is_dir():
+        raise Usage(f"--out: there is no folder {options.out.parent}")
+    key = load_keys(data_folder(os.environ)).active(TENANT)
+    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    requests = [Request(options.prompt, seed + n) for n in range(options.count)]
+    generator = load_generator(options.model)
+    marker = Marker(generator.name, generator.spec, generator.codec)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console
+    )
+    with bar:
+        task = bar.add_task("drawing")
+        pictures = generate(
+            generator,
+            marker,
+            requests,
+            mark=options.mark,
+            key=key,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for file, picture in zip(files, pictures, strict=True):
+        write(file, picture.png)
+        Console().print(describe(file, picture), markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def write(file: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def describe(file: Path, picture: Marked) -> str:
+    """One line about a picture made."""
+    finding = picture.finding
+    strength = "" if picture.mark is Kind.SWAP else f" of {picture.strength:g} nats"
+    return (
+        f"{file}  seed {picture.drawn.request.seed}  {picture.mark} mark{strength}, read back "
+        f"from the file: false-match probability {finding.corrected:.1e}"
+    )
