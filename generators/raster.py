@@ -28,7 +28,7 @@ class RasterConfig:
     dim: int = 320
     layers: int = 6
     heads: int = 5
-    hidden: int = 864
+    hidden: int = 768
     prefix: int = CLAUSES
     canvas: int = 12
     caption_dim: int = DIM

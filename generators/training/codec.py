@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="folder of real photographs")
     parser.add_argument("--index", type=Path, help="CSV: file, split, permissive")
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1850)
+    parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--read-weight", type=float, default=0.06)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.codecs.vq import VQCodec, VQConfig
-from generators.training.codec import TEMPERATURE, grids, pixel_loss
+from generators.training.codec import TEMPERATURE, Optimisers, grids, pixel_loss
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
 
@@ -38,7 +38,7 @@ class Tuning:
         self.steps, self.rate, self.read_weight = steps, rate, read_weight
         self.before = copy.deepcopy(codec.decoder).eval()
         self.fitted = nn.ModuleList([codec.decoder, codec.reader])
-        self.optimiser = torch.optim.AdamW(self.fitted.parameters(), lr=rate, betas=(0.9, 0.98))
+        self.optimiser = Optimisers(self.fitted, rate=rate)
         self.rng = np.random.default_rng(2)
         self.step = 0
         torch.manual_seed(2)
@@ -46,8 +46,7 @@ class Tuning:
     def advance(self, pixels: Tensor) -> str:
         """One step on pictures (B, 3, H, W) and as many grids again and more; what to print."""
         cosine = 1 + math.cos(math.pi * self.step / self.steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * min(1, (self.step + 1) / 50) * (0.02 + 0.49 * cosine)
+        self.optimiser.set_rate(self.rate * min(1, (self.step + 1) / 50) * (0.02 + 0.49 * cosine))
         drawn = self.sampled[torch.from_numpy(self.rng.integers(0, len(self.sampled), GRIDS))]
         with torch.autocast("cpu", torch.bfloat16):
             vectors, wanted, aim, mask = self._aims(pixels, drawn)
@@ -59,10 +58,7 @@ class Tuning:
             wanted = wanted[order]
             read = F.cross_entropy(logits.flatten(0, 2), wanted.flatten())
             loss = error + self.read_weight * read
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.fitted.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimiser.step(loss)
         self.step += 1
         right = (logits.argmax(-1) == wanted).float().mean((1, 2))
         return (

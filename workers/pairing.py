@@ -1,0 +1,30 @@
+"""Pair the codes of a generator's codec for index swap: `python -m workers.pairing --help`.
+
+The pairs depend on the codebook alone and are written beside the weights; verifying needs the very
+file that marked, so it is made once, after the codec's digest stands in the catalog.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from generators.catalog import GENERATORS, WEIGHTS, find, load_codec
+from provenance.watermark.matching import Metric, match_codes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
+    spec = find(parser.parse_args().model)
+    codes = load_codec(parser.parse_args().model).codes
+    matching = match_codes(codes.vectors.numpy(force=True), Metric(codes.metric))
+    path = WEIGHTS / spec.pairs
+    matching.save(path, spec.codec.digest)
+    sys.stdout.write(
+        f"{path}: {codes.size // 2} pairs, cosine {matching.similarity.min():.3f} up\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
