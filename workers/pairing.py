@@ -16,8 +16,8 @@ from provenance.watermark.matching import Metric, match_codes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
-    spec = find(parser.parse_args().model)
-    codes = load_codec(parser.parse_args().model).codes
+    name = parser.parse_args().model
+    spec, codes = find(name), load_codec(name).codes
     matching = match_codes(codes.vectors.numpy(force=True), Metric(codes.metric))
     path = WEIGHTS / spec.pairs
     matching.save(path, spec.codec.digest)
