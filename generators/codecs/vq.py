@@ -166,9 +166,15 @@ class VQCodec(nn.Module):
         return vectors.permute(0, 2, 3, 1) @ self.codebook.T
 
     @torch.inference_mode()
+    def vectors(self, pixels: Tensor) -> Tensor:
+        """What is quantised: unit vectors (B, d, h, w) of any picture."""
+        vectors: Tensor = self.encoder(pixels)
+        return vectors
+
+    @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """Tokens (B, h, w) that describe any picture best."""
-        return self.similarity(self.encoder(pixels)).argmax(-1)
+        return self.similarity(self.vectors(pixels)).argmax(-1)
 
     @torch.inference_mode()
     def read(self, pixels: Tensor) -> Reading:

@@ -28,6 +28,15 @@ def test_codes_are_read_by_angle_alone(codec: VQCodec) -> None:
     assert torch.allclose(codec.codebook.norm(dim=1), torch.ones(32), atol=1e-5)
 
 
+def test_the_token_of_a_vector_is_the_token_of_its_patch(codec: VQCodec) -> None:
+    pixels = torch.rand(2, 3, 24, 40)
+    vectors = codec.vectors(pixels)
+    assert vectors.shape == (2, SMALL.dim, 3, 5)
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(2, 3, 5), atol=1e-5)
+    assert not vectors.requires_grad
+    assert torch.equal(codec.similarity(vectors).argmax(-1), codec.encode(pixels))
+
+
 def test_the_margin_is_the_lead_over_the_second_best_code(codec: VQCodec) -> None:
     pixels = torch.rand(1, 3, 16, 16)
     reading = codec.read(pixels)
