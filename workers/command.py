@@ -1,7 +1,8 @@
 """The `countermark` command.
 
 Exit status of verify: 0 when every file carries a mark, 1 when one does not, 2 when one cannot be
-read. Every error is one line on standard error and exit status 2.
+read. Every error is one line on standard error and exit status 2. Only the command that is used is
+imported, so that a proof is checked without a model, a database or a data folder.
 """
 
 from __future__ import annotations
@@ -9,48 +10,53 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from rich.console import Console
 
-from generators.catalog import BadWeights, UnknownGenerator
-from generators.sampling import BadRequest
 from provenance.errors import ProvenanceError
-from provenance.watermark.errors import MarkError
-from workers.commands import Usage, generate, init, verify
-from workers.folder import NoFolder
-from workers.generate import WeakMark
+from provenance.ledger.encoding import printable
+from workers.commands import Usage
 
-COMMANDS = (init, generate, verify)
-KNOWN = (
-    BadRequest,
-    BadWeights,
-    MarkError,
-    NoFolder,
-    OSError,
-    ProvenanceError,
-    UnknownGenerator,
-    Usage,
-    WeakMark,
+COMMANDS = ("init", "generate", "verify", "proof")  # each is the module of workers.commands
+KNOWN = (  # errors whose text is for the user, by name: a module never imported raised none
+    "generators.catalog.BadWeights",
+    "generators.catalog.UnknownGenerator",
+    "generators.sampling.BadRequest",
+    "provenance.watermark.errors.MarkError",
+    "workers.folder.NoFolder",
+    "workers.generate.WeakMark",
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
+def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line of these commands."""
     top = argparse.ArgumentParser(prog="countermark", description=__doc__.split("\n", 1)[0])
     commands = top.add_subparsers(dest="command", required=True)
-    for module in COMMANDS:
-        module.register(commands)
+    for name in names:
+        import_module(f"workers.commands.{name}").register(commands)
     return top
+
+
+def known() -> tuple[type[Exception], ...]:
+    """The errors that become one line, as far as they can have been raised."""
+    named = (name.rpartition(".") for name in KNOWN)
+    loaded = [getattr(sys.modules[m], error) for m, _, error in named if m in sys.modules]
+    return (OSError, ProvenanceError, Usage, *loaded)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    used = given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS
+    options = parser(used).parse_args(given)
     console = Console(stderr=True)
     try:
         status: int = options.run(options, console)
-    except KNOWN as e:
-        console.print(f"countermark: {e}", markup=False, highlight=False, soft_wrap=True)
+    except known() as e:
+        console.print(
+            f"countermark: {printable(str(e))}", markup=False, highlight=False, soft_wrap=True
+        )
         return 2
     return status
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from provenance.ledger.encoding import printable
 from provenance.ledger.errors import LedgerError
 from provenance.ledger.note import parse_vkey
 from provenance.ledger.proof import Proven, open_proof_file
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             checkpoint = open_tiles(given.folder, log)
             said = f"whole: {checkpoint.size} entries of {checkpoint.origin}"
     except (LedgerError, OSError) as e:
-        sys.stderr.write(f"not proven: {_printable(str(e))}\n")
+        sys.stderr.write(f"not proven: {printable(str(e))}\n")
         return 1
     sys.stdout.write(f"{said}\n")
     return 0
@@ -38,8 +39,8 @@ def describe(proven: Proven) -> str:
     text = format_record(proven.record).removeprefix(VERSION_LINE).decode().rstrip("\n")
     return "\n".join(
         (
-            f"proven: entry {proven.index} of {_printable(checkpoint.origin)}",
-            f"record: {_printable(text)}",
+            f"proven: entry {proven.index} of {printable(checkpoint.origin)}",
+            f"record: {printable(text)}",
             f"leaf: {proven.leaf.hex()}",
             f"checkpoint: size {checkpoint.size}, root {checkpoint.root.hex()}",
             "not proven: that the record is true, or that no later entry revokes it",
@@ -57,11 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in (proof, tiles):
         command.add_argument("--key", required=True, help="the log's verifier key: name+id+key")
     return parser
-
-
-def _printable(text: str) -> str:
-    """On one line, and without commands to the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 if __name__ == "__main__":

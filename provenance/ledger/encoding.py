@@ -44,3 +44,8 @@ def parse_utf8(data: bytes, *, what: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as e:
         raise Malformed(f"{what} is not UTF-8 at byte {e.start}") from e
+
+
+def printable(text: str) -> str:
+    """On one line, and without commands to the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

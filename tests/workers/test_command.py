@@ -1,11 +1,12 @@
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from workers.command import main
+from workers.command import COMMANDS, KNOWN, known, main
 from workers.folder import KEYS
 
 
@@ -125,3 +126,24 @@ def test_keys_that_others_may_read_are_refused(
     capsys.readouterr()
     assert main(["verify", "any.png"]) == 2
     assert "others may read" in errors(capsys)[0]
+
+
+def test_every_known_error_is_there_and_only_its_own_module_need_be_imported() -> None:
+    for name in KNOWN:
+        module, _, error = name.rpartition(".")
+        assert getattr(import_module(module), error) in known()
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert all(f"\n    {name} " in said for name in COMMANDS)
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["forge"])
+    assert left.value.code == 2
+    assert "invalid choice: 'forge'" in capsys.readouterr().err
