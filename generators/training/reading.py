@@ -1,7 +1,7 @@
 """Teach decoder and reader the grids that are drawn: `python -m generators.training.reading`.
 
-Encoder and codebook stay as they are, so the transformer does not notice. A third of each batch are
-pictures, encoded freely or to half of the codes; the rest are grids that the transformer sampled
+Encoder and codebook stay as they are, so the transformer does not notice. Nearly half of each batch
+are pictures, encoded freely or to half of the codes; the rest are grids that the transformer sampled
 under marks of random keys, whose pixels shall stay what the decoder made of them before. Both must
 be read back from distorted copies (RobusTok and wmar call this post-training of the tokenizer).
 """
@@ -24,7 +24,8 @@ from generators.training.codec import TEMPERATURE, Optimisers, grids, pixel_loss
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
 
-PICTURES, GRIDS = 4, 8  # a batch
+PICTURES, GRIDS = 5, 7  # a batch
+AS_BEFORE = 0.5  # weight of the pixels of grids, which may change somewhat to be readable
 
 
 class Tuning:
@@ -70,7 +71,7 @@ class Tuning:
     def _aims(self, pixels: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Code vectors to decode, their tokens, the pixels wished for, and their weights."""
         tokens, chosen, target, weights = grids(
-            self.codec, self.codec.encoder(pixels), pixels, self.rng, odd=0.5
+            self.codec, self.codec.encoder(pixels), pixels, self.rng, odd=0.4
         )
         grid = self.codec.codebook[drawn].permute(0, 3, 1, 2)
         meant = self.before(grid).clamp(0, 1)
@@ -78,7 +79,7 @@ class Tuning:
             torch.cat([chosen, grid]),
             torch.cat([tokens, drawn]),
             torch.cat([target, meant]),
-            torch.cat([weights, torch.ones(drawn.shape)]),
+            torch.cat([weights, torch.full(drawn.shape, AS_BEFORE)]),
         )
 
 
@@ -106,9 +107,9 @@ def main() -> None:
     parser.add_argument("--codec", type=Path, required=True, help="checkpoint of the codec")
     parser.add_argument("--sampled", type=Path, required=True, help=".npy of grids (N, h, w)")
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=6e-4)
-    parser.add_argument("--read-weight", type=float, default=0.05)
+    parser.add_argument("--read-weight", type=float, default=0.08)
     options = parser.parse_args()
     codec = VQCodec(VQConfig())
     codec.load_state_dict(torch.load(options.codec, weights_only=True)["codec"])
