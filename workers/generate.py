@@ -1,4 +1,9 @@
-"""Draw, mark, and read the mark back: what leaves carries a mark that was seen in its own file."""
+"""Draw, mark, and read the mark back: what leaves carries a mark that was seen in its own file.
+
+A caller may name an attack that the mark is to survive. The strength is then raised until the
+widest search still finds the mark in a copy that went through the attack once, and the caller sees
+with what p. That says nothing about other attacks, and of a random attack it is one draw.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +14,31 @@ import numpy as np
 
 from generators.catalog import Generator
 from generators.sampling import Drawn, Request, draw
-from provenance.image import encode_png, read_image
+from provenance.image import Pixels, encode_png, read_image
+from provenance.robustness.attacks import Attack, attacked
 from provenance.watermark.detect import Finding, Outcome, detect
 from provenance.watermark.keys import Key
-from provenance.watermark.search import QUICK
+from provenance.watermark.search import FULL, QUICK, Plan
 from workers.marking import Kind, Marker, request_id
 
 BATCH = 8
 # Bias in nats, tried in turn until the mark can be read back well; the last leaves red codes
 # little chance. A picture that cannot carry the mark even so is refused.
 STRENGTHS = (2.0, 4.0, 7.0)
-TARGET = 1e-9  # corrected p right after drawing, a thousandfold below the threshold of verifying
+TARGET = 1e-9  # corrected p to reach, a thousandfold below the threshold of verifying
+SEED = 0  # of the attack: the same wish gives the same picture
 
 
 class WeakMark(RuntimeError):
     """The picture cannot carry a mark that survives; it was not given out."""
+
+
+@dataclass(frozen=True)
+class Survived:
+    """What is left of the mark in a copy that went through the attack the caller named."""
+
+    attack: str
+    finding: Finding
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,13 @@ class Marked:
     mark: Kind
     strength: float
     finding: Finding
+    survived: Survived | None = None  # None: no attack was named
+
+    @property
+    def p(self) -> float:
+        """Corrected, in the file or after the attack, whichever is larger."""
+        survived = self.survived.finding.corrected if self.survived else 0.0
+        return max(self.finding.corrected, survived)
 
 
 def generate(
@@ -44,24 +66,27 @@ def generate(
     *,
     mark: Kind,
     key: Key,
+    survive: Attack | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Marked]:
-    """Draw the requests, each as weakly marked as reading it back allows; raises WeakMark."""
-    done: dict[int, Marked] = {}
-    for strength in STRENGTHS:
-        left = [number for number in range(len(requests)) if number not in done]
+    """Draw the requests, each as weakly marked as TARGET allows; raises WeakMark.
+
+    What does not reach TARGET at any strength is drawn as it reads best, if verifying finds it so.
+    """
+    best: dict[int, Marked] = {}
+    ladder = STRENGTHS[:1] if mark is Kind.SWAP else STRENGTHS  # a swap has no strength
+    for strength in ladder:
+        left = [n for n in range(len(requests)) if n not in best or best[n].p > TARGET]
         for start in range(0, len(left), BATCH):
             numbers = left[start : start + BATCH]
             batch = [requests[number] for number in numbers]
             drawn = _draw(generator, marker, batch, mark, key, strength, progress)
             for number, picture in zip(numbers, drawn, strict=True):
-                marked = _read_back(marker, picture, mark, key, strength)
-                if marked.finding.corrected <= TARGET:
-                    done[number] = marked
-                elif strength == STRENGTHS[-1] or mark is Kind.SWAP:
-                    _check_carries(marked)
-                    done[number] = marked
-    return [done[number] for number in range(len(requests))]
+                marked = _read_back(marker, picture, mark, key, strength, survive)
+                best[number] = min(best.get(number, marked), marked, key=lambda m: m.p)
+    for marked in best.values():
+        _check_carries(marked)
+    return [best[number] for number in range(len(requests))]
 
 
 def _draw(
@@ -80,19 +105,37 @@ def _draw(
     return draw(generator.model, generator.codec, batch, watermarks=watermarks, progress=progress)
 
 
-def _read_back(marker: Marker, drawn: Drawn, mark: Kind, key: Key, strength: float) -> Marked:
-    """The finding in the file as written, under the key it was marked with."""
+def _read_back(
+    marker: Marker, drawn: Drawn, mark: Kind, key: Key, strength: float, survive: Attack | None
+) -> Marked:
+    """What is found in the file as written, and after the attack, with the key it was marked by."""
     png = encode_png((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32))
-    search = marker.search(read_image(png, name="the picture just drawn"), QUICK)
-    finding = detect(search.views(), marker.banks([key]), planned=search.planned)
-    return Marked(drawn, png, mark, strength, finding)
+    pixels = read_image(png, name="the picture just drawn")
+    finding = _found(marker, pixels, key, QUICK)
+    survived = None
+    if survive is not None:
+        copy = attacked(pixels, survive, seed=SEED)
+        survived = Survived(survive.name, _found(marker, copy, key, FULL))
+    return Marked(drawn, png, mark, strength, finding, survived)
+
+
+def _found(marker: Marker, pixels: Pixels, key: Key, plan: Plan) -> Finding:
+    search = marker.search(pixels, plan)
+    return detect(search.views(), marker.banks([key]), planned=search.planned)
 
 
 def _check_carries(marked: Marked) -> None:
-    if marked.finding.outcome is not Outcome.DETECTED:
-        request = marked.drawn.request
+    request = marked.drawn.request
+    picture = f"{request.prompt!r}, seed {request.seed}: the picture"
+    _check_detected(marked.finding, f"{picture} cannot carry the mark")
+    if marked.survived is not None:
+        lost = f"{picture} cannot carry a mark that survives {marked.survived.attack}"
+        _check_detected(marked.survived.finding, lost)
+
+
+def _check_detected(finding: Finding, otherwise: str) -> None:
+    if finding.outcome is not Outcome.DETECTED:
         raise WeakMark(
-            f"{request.prompt!r}, seed {request.seed}: the picture cannot carry the mark "
-            f"(corrected p {marked.finding.corrected:.1e}, at most {marked.finding.threshold:.0e} "
+            f"{otherwise} (corrected p {finding.corrected:.1e}, at most {finding.threshold:.0e} "
             f"is needed); try another seed or prompt"
         )

@@ -6,12 +6,14 @@ import pytest
 from PIL import Image
 
 from generators.sampling import Request
-from provenance.watermark.detect import Outcome
+from provenance.image import read_image
+from provenance.robustness.attacks import attacked, find
+from provenance.watermark.detect import THRESHOLD, Outcome, detect
 from provenance.watermark.errors import UnusableKey
 from provenance.watermark.keys import KeyState
 from provenance.watermark.search import FULL, QUICK
 from tests.workers.toys import generator, key
-from workers.generate import STRENGTHS, TARGET, WeakMark, generate
+from workers.generate import SEED, STRENGTHS, TARGET, WeakMark, generate
 from workers.marking import Kind
 from workers.verify import verify
 
@@ -51,6 +53,38 @@ def test_the_bias_is_raised_only_as_far_as_needed(tmp_path: Path) -> None:
     set_ways, marker = generator(tmp_path, sure=5.0)
     tight = generate(set_ways, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
     assert tight.strength > STRENGTHS[0]
+
+
+@pytest.mark.parametrize(("sure", "attack"), [(0.0, "erase-0.2"), (4.0, "shift-3")])
+def test_an_attack_to_survive_raises_the_bias(tmp_path: Path, sure: float, attack: str) -> None:
+    toy, marker = generator(tmp_path, sure=sure)
+    wish = [Request("grey", 3)]
+    plain = generate(toy, marker, wish, mark=Kind.LEXICAL, key=key())[0]
+    assert plain.survived is None
+    made = generate(toy, marker, wish, mark=Kind.LEXICAL, key=key(), survive=find(attack))[0]
+    assert made.strength > plain.strength == STRENGTHS[0]
+    assert made.survived is not None
+    assert made.survived.finding.corrected <= TARGET
+    copy = attacked(read_image(made.png, name="it"), find(attack), seed=SEED)
+    search = marker.search(copy, FULL)
+    found = detect(search.views(), marker.banks([key()]), planned=search.planned)
+    assert (made.survived.attack, made.survived.finding) == (attack, found)
+
+
+@pytest.mark.parametrize("kind", [Kind.LEXICAL, Kind.SWAP])
+def test_a_mark_that_would_not_survive_is_refused(tmp_path: Path, kind: Kind) -> None:
+    toy, marker = generator(tmp_path)
+    says = "seed 3: the picture cannot carry a mark that survives jpeg-50 .corrected p .*1e-06"
+    with pytest.raises(WeakMark, match=says):
+        generate(toy, marker, [Request("grey", 3)], mark=kind, key=key(), survive=find("jpeg-50"))
+
+
+def test_the_strength_that_reads_best_is_taken_if_none_reaches_the_target(tmp_path: Path) -> None:
+    toy, marker = generator(tmp_path)
+    wish, attack = [Request("grey", 3)], find("erase-0.3")
+    made = generate(toy, marker, wish, mark=Kind.LEXICAL, key=key(), survive=attack)[0]
+    assert STRENGTHS[0] < made.strength < STRENGTHS[-1]
+    assert TARGET < made.p <= THRESHOLD
 
 
 def test_pictures_come_in_the_order_they_were_asked_for(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from generators.catalog import GENERATORS, load_generator
 from generators.sampling import Request
+from provenance.robustness.attacks import Attack, find
 from workers.commands import Usage
 from workers.folder import TENANT, data_folder, load_keys
 from workers.generate import Marked, generate
@@ -19,6 +20,7 @@ from workers.marking import Kind, Marker
 
 MOST = 64  # pictures a call
 LONGEST = 500  # characters of a prompt
+NO_ATTACK = "none"  # --survive: read back from the file alone
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,6 +31,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     draw.add_argument("--seed", type=int, metavar="N", help="default: a random one, printed")
     draw.add_argument("--count", type=int, default=1, metavar="N")
     draw.add_argument("--mark", type=Kind, choices=list(Kind), default=Kind.LEXICAL)
+    draw.add_argument(
+        "--survive",
+        default=NO_ATTACK,
+        metavar="ATTACK",
+        help="what the mark must survive, e.g. jpeg-50: drawn more strongly marked until it does",
+    )
     draw.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
     draw.set_defaults(run=run)
 
@@ -42,15 +50,7 @@ def outputs(out: Path, count: int) -> list[Path]:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Draw, mark, read back, write."""
-    if not 1 <= options.count <= MOST:
-        raise Usage(f"--count must be between 1 and {MOST}, not {options.count}")
-    if not options.prompt.strip() or len(options.prompt) > LONGEST:
-        raise Usage(f"PROMPT must have 1 to {LONGEST} characters, not {len(options.prompt)}")
-    if options.out.suffix.lower() != ".png":
-        raise Usage(f"--out must end in .png, not {options.out.name!r}")
-    files = outputs(options.out, options.count)
-    if not options.out.parent.is_dir():
-        raise Usage(f"--out: there is no folder {options.out.parent}")
+    files, survive = checked(options)
     key = load_keys(data_folder(os.environ)).active(TENANT)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     requests = [Request(options.prompt, seed + n) for n in range(options.count)]
@@ -67,12 +67,27 @@ def run(options: argparse.Namespace, console: Console) -> int:
             requests,
             mark=options.mark,
             key=key,
+            survive=survive,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for file, picture in zip(files, pictures, strict=True):
         write(file, picture.png)
         Console().print(describe(file, picture), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def checked(options: argparse.Namespace) -> tuple[list[Path], Attack | None]:
+    """The files to write and the attack to survive; raises Usage or UnknownAttack."""
+    if not 1 <= options.count <= MOST:
+        raise Usage(f"--count must be between 1 and {MOST}, not {options.count}")
+    if not options.prompt.strip() or len(options.prompt) > LONGEST:
+        raise Usage(f"PROMPT must have 1 to {LONGEST} characters, not {len(options.prompt)}")
+    if options.out.suffix.lower() != ".png":
+        raise Usage(f"--out must end in .png, not {options.out.name!r}")
+    if not options.out.parent.is_dir():
+        raise Usage(f"--out: there is no folder {options.out.parent}")
+    survive = None if options.survive == NO_ATTACK else find(options.survive)
+    return outputs(options.out, options.count), survive
 
 
 def write(file: Path, data: bytes) -> None:
@@ -89,7 +104,9 @@ def describe(file: Path, picture: Marked) -> str:
     """One line about a picture made."""
     finding = picture.finding
     strength = "" if picture.mark is Kind.SWAP else f" of {picture.strength:g} nats"
+    survived = picture.survived
+    after = f", after {survived.attack} {survived.finding.corrected:.1e}" if survived else ""
     return (
         f"{file}  seed {picture.drawn.request.seed}  {picture.mark} mark{strength}, read back "
-        f"from the file: false-match probability {finding.corrected:.1e}"
+        f"from the file: false-match probability {finding.corrected:.1e}{after}"
     )
