@@ -1,7 +1,7 @@
 """The tables of the database, alike on SQLite and PostgreSQL; only migrations change them.
 
-Of the log's tables (entries, nodes, checkpoints, lookups) no row is ever changed or deleted:
-triggers made by the first migration refuse it. Only `openings`, the salts and values behind
+Of the log's tables (entries, nodes, checkpoints, timestamps, lookups) no row is ever changed or
+deleted: triggers made by the migrations refuse it. Only `openings`, the salts and values behind
 commitments, may be deleted, which is what erasure means.
 """
 
@@ -54,6 +54,17 @@ class CheckpointRow(Table):
     number: Mapped[int] = mapped_column(Index, primary_key=True, autoincrement=False)
     size: Mapped[int] = mapped_column(BigInteger)
     note: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class TimestampRow(Table):
+    """A checkpoint with one signature of the log, and an RFC 3161 response over these bytes."""
+
+    __tablename__ = "timestamps"
+
+    number: Mapped[int] = mapped_column(Index, primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+    note: Mapped[bytes] = mapped_column(LargeBinary)
+    response: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class LookupRow(Table):

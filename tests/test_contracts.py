@@ -22,6 +22,9 @@ OFFLINE = (
     "proof",
     "tiles",
     "witness",
+    "archive",
+    "fieldmap",
+    "evidence",
     "__main__",
 )
 ALLOWED = {

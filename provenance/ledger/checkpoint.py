@@ -32,6 +32,18 @@ class Signed:
     witnessed: dict[Verifier, int]  # seconds since 1970 UTC, by the witness's clock
 
 
+@dataclass(frozen=True)
+class Timestamp:
+    """A checkpoint with one signature of its log, and an RFC 3161 response over these very bytes.
+
+    Whoever opens the note and finds the response to hold knows that this signature was there at the
+    response's time. Only the note is read here: for the response see `provenance.timestamp`.
+    """
+
+    note: bytes
+    response: bytes
+
+
 def format_checkpoint(checkpoint: Checkpoint) -> str:
     root = format_base64(checkpoint.root)
     lines = (checkpoint.origin, str(checkpoint.size), root, *checkpoint.extensions)

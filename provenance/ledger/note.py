@@ -169,6 +169,15 @@ def cosign_note(data: bytes, witness: Signer, *, seconds: int) -> bytes:
     return format_note(Note(note.text, (*others, _line(witness, blob))))
 
 
+def keep_signature(data: bytes, verifier: Verifier) -> bytes:
+    """The note with the signature line of this key alone, unchecked; UnknownKey if it has none."""
+    note = parse_note(data)
+    line = next((s for s in note.signatures if _claims(s, verifier)), None)
+    if line is None:
+        raise UnknownKey(f"note is not signed by {verifier.name}+{verifier.key_id.hex()}")
+    return format_note(Note(note.text, (line,)))
+
+
 def open_note(data: bytes, verifiers: Iterable[Verifier]) -> Opened:
     """The text with those of `verifiers` that signed it.
 

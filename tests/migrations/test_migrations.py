@@ -13,10 +13,18 @@ from sqlalchemy.exc import DBAPIError
 
 from migrations import downgrade, upgrade
 from provenance.database import connect, transaction
-from provenance.tables import CheckpointRow, EntryRow, LookupRow, NodeRow, OpeningRow, Table
+from provenance.tables import (
+    CheckpointRow,
+    EntryRow,
+    LookupRow,
+    NodeRow,
+    OpeningRow,
+    Table,
+    TimestampRow,
+)
 from tests.databases import KINDS, empty_database, migrated_database
 
-ONLY_GROW = ("entries", "nodes", "checkpoints", "lookups")
+ONLY_GROW = ("entries", "nodes", "checkpoints", "timestamps", "lookups")
 
 
 @pytest.fixture(params=KINDS, scope="module")
@@ -30,6 +38,7 @@ def engine(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.E
         with transaction(made) as session:
             session.add_all([EntryRow(index=0, record=b"a"), NodeRow(level=0, place=0, hash=b"h")])
             session.add(CheckpointRow(number=0, size=1, note=b"n"))
+            session.add(TimestampRow(number=0, size=1, note=b"n", response=b"r"))
             session.flush()
             session.add(LookupRow(name="id", value=b"x", entry=0))
             session.add(OpeningRow(entry=0, field="prompt", salt=b"s", value=b"v"))
