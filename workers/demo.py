@@ -141,7 +141,9 @@ def main() -> int:
     console = Console()
     FOLDER.mkdir(exist_ok=True)
     data = FOLDER / "data"
-    keys = (load_keys(data) if data.exists() else make(data, now=datetime.now(UTC))).keys
+    if not data.exists():
+        make(data, now=datetime.now(UTC))
+    keys = load_keys(data).keys
     generator = load_generator("icons-128")
     marker = Marker(generator.name, generator.spec, generator.codec)
     table = Table("picture", "mark", *("as it left" if a == "none" else a for a in ATTACKS))

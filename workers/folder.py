@@ -1,27 +1,59 @@
-"""The data folder: where an installation keeps its secrets.
+"""The data folder: keys, database and anchor of an installation.
 
-`COUNTERMARK_DATA` names it, else the user's data directory. `init` makes it, readable by its owner
-alone; every other command finds it there or says so in one line.
+`COUNTERMARK_DATA` names it, else the user's data directory. `init` makes it in one step, readable
+by its owner alone; every other command finds it whole or says in one line what is missing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import platformdirs
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Engine, text
+from sqlalchemy.exc import DatabaseError
 
-from provenance.watermark import keyring
-from provenance.watermark.keyring import Keyring
+import migrations
+from provenance import keyring
+from provenance.database import connect, snapshot
+from provenance.keyring import Keyring, MarkKeys
+from provenance.keys import Purpose
+from provenance.ledger.anchor import sign_checkpoint
 
 TENANT = "local"
-KEYS = "mark-keys.json"
+KEYS = "keys.json"
+DATABASE = "countermark.db"
+ANCHOR = "anchor"
+# A claim key is only registered, once it has a certificate.
+MADE_HERE = (Purpose.MARK, Purpose.LOG, Purpose.TOKEN, Purpose.VERDICT)
 
 
 class NoFolder(RuntimeError):
-    """The data folder is not there, or is there already."""
+    """The data folder is not there, not whole, or there already."""
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """An open data folder; the keys are as they were when it was opened."""
+
+    path: Path
+    keyring: Keyring
+    engine: Engine
+    anchor: Path
+
+    @property
+    def keys(self) -> Path:
+        """The key file."""
+        return self.path / KEYS
 
 
 def data_folder(environment: Mapping[str, str]) -> Path:
@@ -30,17 +62,97 @@ def data_folder(environment: Mapping[str, str]) -> Path:
     return Path(named) if named else platformdirs.user_data_path("countermark")
 
 
-def make(folder: Path, *, now: datetime) -> Keyring:
-    """A new data folder with one mark key; a folder with keys is never touched."""
-    if (folder / KEYS).exists():
-        raise NoFolder(f"{folder} holds keys already; nothing was changed")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chmod(folder, 0o700)
-    return keyring.create(folder / KEYS, TENANT, now=now)
+def make(folder: Path, *, origin: str | None = None, now: datetime) -> Keyring:
+    """A new data folder: a key a purpose, an empty log and its first checkpoint; or nothing.
+
+    Built beside its place and renamed into it, which only an empty folder allows. `origin` is the
+    log's name for ever, by default one that no other log has.
+    """
+    place = folder.resolve()
+    _check_free(folder, place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".new", dir=place.parent))
+    except OSError as e:
+        raise NoFolder(f"cannot make {folder}: {e.strerror}") from e
+    try:
+        made = _fill(new, origin or f"countermark-{secrets.token_hex(8)}", now)
+        _sync(new)
+        new.rename(place)
+        _sync(place.parent)
+    except OSError as e:
+        raise NoFolder(f"cannot make {folder}: {e.strerror}; nothing was changed") from e
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # gone already if it was renamed
+    return made
 
 
-def load_keys(folder: Path) -> Keyring:
-    """The keys of a data folder."""
+@contextmanager
+def open_folder(folder: Path) -> Iterator[DataFolder]:
+    """The data folder, its tables brought up to date, its connections closed afterwards."""
+    keys = _load(folder)
+    for name in (DATABASE, ANCHOR):
+        if not (folder / name).is_file():
+            raise NoFolder(f"{folder / name} is missing: restore it, the log cannot go on without")
+    engine = connect(_url(folder / DATABASE))
+    try:
+        _check_tables(engine, folder / DATABASE)
+        yield DataFolder(folder, keys, engine, folder / ANCHOR)
+    finally:
+        engine.dispose()
+
+
+def load_keys(folder: Path) -> MarkKeys:
+    """The mark keys of a data folder."""
+    return _load(folder).marks()
+
+
+def _load(folder: Path) -> Keyring:
     if not (folder / KEYS).exists():
-        raise NoFolder(f"no mark key in {folder}: run `countermark init` first")
+        raise NoFolder(f"no keys in {folder}: run `countermark init` first")
     return keyring.load(folder / KEYS)
+
+
+def _check_free(folder: Path, place: Path) -> None:
+    if (place / KEYS).exists():
+        raise NoFolder(f"{folder} holds keys already; nothing was changed")
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise NoFolder(f"{folder} is not an empty folder; nothing was changed")
+
+
+def _fill(new: Path, origin: str, now: datetime) -> Keyring:
+    owners = {one: origin if one is Purpose.LOG else TENANT for one in MADE_HERE}
+    made = keyring.create(new / KEYS, owners, now=now)
+    engine = connect(_url(new / DATABASE))
+    try:
+        migrations.upgrade(engine)
+        sign_checkpoint(engine, made.log_signers(), new / ANCHOR)
+    finally:
+        engine.dispose()
+    return made
+
+
+def _check_tables(engine: Engine, file: Path) -> None:
+    """Brings the tables up to date; raises NoFolder for a file that is no database of ours."""
+    head = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
+    try:
+        with snapshot(engine) as session:
+            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+        if revision != head:
+            migrations.upgrade(engine)
+    except DatabaseError as e:
+        raise NoFolder(f"{file} cannot be read as a database of Countermark: {e.orig}") from e
+    except CommandError as e:
+        raise NoFolder(f"{file} was made by a newer version of Countermark: {e}") from e
+
+
+def _url(file: Path) -> str:
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

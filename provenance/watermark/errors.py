@@ -1,4 +1,4 @@
-"""What can be wrong with a key file, a matching, a colouring or a reading: one clear error each."""
+"""What can be wrong with a key, a matching, a colouring or a reading: one clear error each."""
 
 from __future__ import annotations
 
@@ -7,18 +7,6 @@ from provenance.errors import ProvenanceError
 
 class MarkError(ProvenanceError):
     """The base of everything this package raises about other people's input."""
-
-
-class UnknownKey(MarkError):
-    """No key of this id, or no active key of this tenant."""
-
-
-class BadKeyring(MarkError):
-    """The key file is missing, corrupt, holds duplicates, or exists where it must not."""
-
-
-class ExposedKeyring(BadKeyring):
-    """Others than the owner may read the key file, so its secrets are no secrets."""
 
 
 class BadMatching(MarkError):
@@ -38,4 +26,4 @@ class BadReading(MarkError):
 
 
 class UnusableKey(MarkError):
-    """A retired or revoked key was asked to mark."""
+    """A key that is not active was asked to mark."""

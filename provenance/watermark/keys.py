@@ -8,35 +8,27 @@ fair ones; whoever sees many marked pictures can still estimate them, key or no 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from fractions import Fraction
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
-SECRET_BYTES = 32  # made here; keys of others may be shorter, down to
+from provenance.keys import TENANT, KeyState, mark_id
+
+__all__ = ["Domain", "Key", "KeyState", "coins", "list_for", "values"]
+
 LEAST_SECRET_BYTES = 16
 MOST_SECRET_BYTES = 64  # BLAKE2b takes no longer key
 
 VALUES_A_BLOCK = 8  # one 64-byte digest holds eight 64-bit values
-TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-
-
-class KeyState(StrEnum):
-    """What a key may still do: mark and detect, only detect, or only be recognised as revoked."""
-
-    ACTIVE = "active"
-    RETIRED = "retired"
-    REVOKED = "revoked"
 
 
 @dataclass(frozen=True)
 class Key:
-    """One epoch of a tenant's secret; `created` is aware UTC."""
+    """One epoch of a tenant's secret, as the coins need it; `created` is aware UTC."""
 
     secret: bytes = field(repr=False)
     tenant: str
@@ -56,9 +48,8 @@ class Key:
 
     @property
     def key_id(self) -> str:
-        """Tenant, epoch and eight hex digits that only this secret gives, e.g. acme.1.9f31c2aa."""
-        check = blake2b(key=self.secret, person=b"countermark.kid", digest_size=4).hexdigest()
-        return f"{self.tenant}.{self.epoch}.{check}"
+        """The name of this key and no other, e.g. acme.1.9f31c2aa."""
+        return mark_id(self.secret, self.tenant, self.epoch)
 
 
 @dataclass(frozen=True)

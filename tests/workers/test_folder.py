@@ -1,39 +1,147 @@
+"""A data folder is made whole or not at all, and opened whole or not at all."""
+
+import sqlite3
 import stat
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from workers.folder import KEYS, TENANT, NoFolder, data_folder, load_keys, make
+from migrations import downgrade
+from provenance.database import connect, snapshot, transaction
+from provenance.keyring import BadStep, ExposedKeyring
+from provenance.keys import Purpose
+from provenance.ledger.anchor import sign_checkpoint
+from provenance.ledger.audit import check_log
+from provenance.ledger.checkpoint import open_checkpoint
+from provenance.ledger.log import Draft, append, prove
+from tests.provenance.ledger.logs import picture
+from workers.folder import (
+    ANCHOR,
+    DATABASE,
+    KEYS,
+    TENANT,
+    NoFolder,
+    data_folder,
+    load_keys,
+    make,
+    open_folder,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_the_folder_and_its_keys_are_the_owners_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    made = make(folder, now=NOW)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder, made."""
+    make(tmp_path / "data", now=NOW)
+    return tmp_path / "data"
+
+
+def test_the_folder_and_its_keys_are_the_owners_alone(folder: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / KEYS).stat().st_mode) == 0o600
-    assert load_keys(folder) == made
-    assert made.active(TENANT).created == NOW
 
 
-def test_keys_are_never_made_twice(tmp_path: Path) -> None:
-    make(tmp_path, now=NOW)
-    before = (tmp_path / KEYS).read_bytes()
+def test_a_new_folder_has_keys_an_empty_log_and_its_signed_checkpoint(tmp_path: Path) -> None:
+    made = make(tmp_path / "a?b %41", origin="example.com/log", now=NOW)
+    with open_folder(tmp_path / "a?b %41") as opened, snapshot(opened.engine) as session:
+        assert opened.keyring == made
+        log = made.log_verifiers()
+        check_log(session, log, opened.anchor)
+        first = open_checkpoint(opened.anchor.read_bytes(), log).checkpoint
+        assert (first.origin, first.size) == ("example.com/log", 0)
+    assert load_keys(tmp_path / "a?b %41").active(TENANT).created == NOW
+    assert {key.purpose for key in made.keys} == set(Purpose) - {Purpose.CLAIM}
+    assert [p.name for p in tmp_path.iterdir()] == ["a?b %41"]
+
+
+def test_an_open_folder_records_and_proves(folder: Path) -> None:
+    with open_folder(folder) as opened:
+        with transaction(opened.engine) as session:
+            append(session, [Draft(picture("a"))])
+        sign_checkpoint(opened.engine, opened.keyring.log_signers(), opened.anchor)
+    with open_folder(folder) as again, snapshot(again.engine) as session:
+        assert prove(session, 0).index == 0
+        check_log(session, again.keyring.log_verifiers(), again.anchor)
+
+
+def test_keys_are_never_made_twice(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(NoFolder, match="holds keys already"):
-        make(tmp_path, now=NOW)
-    assert (tmp_path / KEYS).read_bytes() == before
+        make(folder, now=NOW)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_two_folders_have_different_secrets(tmp_path: Path) -> None:
-    first, second = (make(tmp_path / name, now=NOW).active(TENANT) for name in "ab")
-    assert first.secret != second.secret
+def test_an_empty_folder_is_filled_and_one_with_anything_in_it_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    make(tmp_path / "link", now=NOW)
+    assert (tmp_path / "empty" / KEYS).exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note").write_text("mine")
+    for taken in (tmp_path / "full", tmp_path / "full" / "note"):
+        with pytest.raises(NoFolder, match="not an empty folder; nothing was changed"):
+            make(taken, now=NOW)
+    with pytest.raises(NoFolder, match="cannot make"):
+        make(tmp_path / "full" / "note" / "data", now=NOW)
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["note"]
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(BadStep, match="cannot make a log key"):
+        make(tmp_path / "data", origin="no log's name", now=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_folders_have_different_secrets_and_logs(tmp_path: Path) -> None:
+    first, second = (make(tmp_path / name, now=NOW) for name in "ab")
+    assert not {k.material for k in first.keys} & {k.material for k in second.keys}
+    assert first.log_verifiers()[0].name != second.log_verifiers()[0].name
 
 
 def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoFolder, match="countermark init"):
         load_keys(tmp_path)
+    with pytest.raises(NoFolder, match="countermark init"), open_folder(tmp_path):
+        raise AssertionError("opened nothing")
+
+
+@pytest.mark.parametrize("name", [DATABASE, ANCHOR])
+def test_a_folder_without_a_part_is_not_opened(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(NoFolder, match=f"{name} is missing"), open_folder(folder):
+        raise AssertionError("opened without a part")
+    assert not (folder / name).exists()
+
+
+def test_keys_that_others_may_read_are_not_opened(folder: Path) -> None:
+    (folder / KEYS).chmod(0o644)
+    with pytest.raises(ExposedKeyring), open_folder(folder):
+        raise AssertionError("opened with exposed keys")
+
+
+@pytest.mark.parametrize("data", [b"", b"not a database, but as long as a header " * 9])
+def test_what_is_no_database_of_ours_is_named(folder: Path, data: bytes) -> None:
+    (folder / DATABASE).write_bytes(data)
+    with pytest.raises(NoFolder, match="cannot be read as a database"), open_folder(folder):
+        raise AssertionError("opened a file that is no database")
+
+
+def test_older_tables_are_brought_up_to_date_and_newer_ones_are_refused(folder: Path) -> None:
+    engine = connect(f"sqlite:///{folder / DATABASE}")
+    downgrade(engine, "base")
+    engine.dispose()
+    with open_folder(folder) as opened, transaction(opened.engine) as session:
+        append(session, [Draft(picture("a"))])
+    with closing(sqlite3.connect(folder / DATABASE)) as plain:
+        plain.execute("UPDATE alembic_version SET version_num = '9999'")
+        plain.commit()
+    with pytest.raises(NoFolder, match="newer version"), open_folder(folder):
+        raise AssertionError("opened tables of the future")
 
 
 def test_the_environment_names_the_folder(tmp_path: Path) -> None:

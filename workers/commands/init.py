@@ -1,4 +1,4 @@
-"""`countermark init`: the data folder and its keys."""
+"""`countermark init`: the data folder with its keys and its empty log."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
+from provenance.ledger.note import format_vkey
 from workers.folder import TENANT, data_folder, make
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    command = commands.add_parser("init", help="make the data folder with a secret mark key")
+    command = commands.add_parser("init", help="make the data folder: secret keys, an empty log")
+    command.add_argument("--log", metavar="NAME", help="the log's name for ever, e.g. a.org/log")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Make the data folder."""
     folder = data_folder(os.environ)
-    key = make(folder, now=datetime.now(UTC)).active(TENANT)
-    console.print(f"made {folder} with mark key {key.key_id}; keep the folder secret, back it up")
+    made = make(folder, origin=options.log, now=datetime.now(UTC))
+    key = made.marks().active(TENANT)
+    (log,) = made.log_verifiers()
+    console.print(
+        f"made {folder} with mark key {key.key_id}; keep the folder secret, back it up\n"
+        f"whoever checks a proof needs this key of the log: {format_vkey(log)}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     return 0

@@ -80,11 +80,11 @@ def test_another_tenants_mark_is_not_found() -> None:
     assert search(view(marked(0, stranger, 0))).outcome is Outcome.NOT_DETECTED
 
 
-def test_a_mark_under_a_revoked_key_is_reported_as_such() -> None:
-    revoked = replace(KEYS[0], state=KeyState.REVOKED)
-    finding = detect([view(marked(0, KEYS[0], 0))], [Bank(SCHEME, [revoked])], planned=1)
+def test_a_mark_under_a_compromised_key_is_reported_as_such() -> None:
+    lost = replace(KEYS[0], state=KeyState.COMPROMISED)
+    finding = detect([view(marked(0, KEYS[0], 0))], [Bank(SCHEME, [lost])], planned=1)
     assert finding.match is not None
-    assert finding.match.key_state is KeyState.REVOKED
+    assert finding.match.key_state is KeyState.COMPROMISED
 
 
 def test_a_flat_picture_is_inconclusive_even_when_all_green() -> None:
