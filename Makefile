@@ -10,7 +10,7 @@ ICONS  := .data/fluent-emoji-3d/package/assets
 REAL   := $(if $(PHOTOS),--photographs $(PHOTOS) --index $(INDEX))
 CHECKPOINTS := .data/checkpoints
 
-.PHONY: demo test check bench train
+.PHONY: demo test check bench bench-marks train
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -37,6 +37,10 @@ $(ICONS):
 
 bench: .venv/installed $(ICONS)
 	$(BIN)/python -m bench.icons --icons $(ICONS) $(REAL)
+
+bench-marks: .venv/installed $(ICONS)
+	$(BIN)/python -m bench.marks all --icons $(ICONS) --cache .data/marks \
+	    --docs docs/watermark.md $(REAL)
 
 train: .venv/installed $(ICONS)
 	mkdir -p $(CHECKPOINTS)
