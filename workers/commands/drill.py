@@ -9,8 +9,10 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 
+from cryptography.x509 import Certificate
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,17 +21,20 @@ from sqlalchemy.orm import Session
 
 from provenance.database import snapshot
 from provenance.ledger.audit import check_log
-from provenance.ledger.checkpoint import open_checkpoint
+from provenance.ledger.checkpoint import Checkpoint, open_checkpoint
+from provenance.ledger.dating import all_timestamps
 from provenance.ledger.drill import Judged, Sight, Status, judge, sights_of, use_of
-from provenance.ledger.errors import Broken
+from provenance.ledger.errors import Broken, NotProven
 from provenance.ledger.log import find_entries, log_size, read_nodes, read_record
 from provenance.ledger.merkle import tree_root
 from provenance.ledger.note import MAX_NOTE_BYTES, Verifier, parse_vkey
 from provenance.ledger.record import KeyRotation, Picture, Record, parse_record
 from provenance.tables import CheckpointRow, EntryRow
+from provenance.timestamp import open_timestamp, parse_roots
 from workers.commands.keys import moment
 from workers.folder import DataFolder, data_folder, open_folder
 
+AUTHORITY = "timestamp authority"
 CHUNK = 1_000  # entries in memory at a time
 
 
@@ -47,7 +52,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="append",
         default=[],
         metavar="VKEY",
-        help="whose clock is trusted; without one, nothing is dated",
+        help="whose clock is trusted; without any clock, nothing is dated",
+    )
+    lost.add_argument(
+        "--authority",
+        type=Path,
+        metavar="PEM",
+        help="roots of timestamp authorities whose clocks are trusted (RFC 3161)",
     )
     lost.add_argument(
         "--checkpoint",
@@ -64,10 +75,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(options: argparse.Namespace, console: Console) -> int:
     """Judge every record made with the key."""
     witnesses = [parse_vkey(text) for text in options.witness]
+    roots = parse_roots(options.authority.read_bytes()) if options.authority else []
     notes = [read_note(path) for path in options.checkpoint]
     with open_folder(data_folder(os.environ)) as folder, snapshot(folder.engine) as session:
         check_log(session, folder.keyring.log_verifiers(), folder.anchor)
-        sights = read_sights(session, folder, notes, witnesses)
+        sights = read_sights(session, folder, notes, witnesses, roots)
         purpose = folder.keyring.get(options.key).purpose
         use = use_of(purpose, options.key, rotations(session, options.key))
         judged = list(judge(entries(session), sights, use=use, since=options.since))
@@ -94,20 +106,36 @@ def read_note(path: Path) -> bytes:
 
 
 def read_sights(
-    session: Session, folder: DataFolder, notes: Sequence[bytes], witnesses: Sequence[Verifier]
+    session: Session,
+    folder: DataFolder,
+    notes: Sequence[bytes],
+    witnesses: Sequence[Verifier],
+    roots: Sequence[Certificate],
 ) -> list[Sight]:
-    """What trusted witnesses saw of this log; one of `notes` without a witness is an error."""
+    """What trusted clocks saw of this log; one of `notes` without a trusted witness is an error."""
     log, sights = folder.keyring.log_verifiers(), []
     stored = session.scalars(select(CheckpointRow.note).order_by(CheckpointRow.number))
     for quorum, note in [*((0, note) for note in stored), *((1, note) for note in notes)]:
         signed = open_checkpoint(note, log, witnesses=witnesses, quorum=quorum)
-        size, root = signed.checkpoint.size, signed.checkpoint.root
-        if size > log_size(session):
-            raise Broken(f"a checkpoint of size {size} was signed, and the log is smaller")
-        if tree_root(size, lambda nodes: read_nodes(session, nodes)) != root:
-            raise Broken(f"a checkpoint of size {size} was signed over other records than these")
+        check_ours(session, signed.checkpoint)
         sights += sights_of(signed)
+    for timestamp in all_timestamps(session) if roots else []:
+        try:
+            dated = open_timestamp(timestamp, log, roots)
+        except NotProven:  # by an authority that is not one of the trusted
+            continue
+        check_ours(session, dated.checkpoint)
+        sights.append(Sight(dated.checkpoint.size, dated.at.astimezone(UTC), AUTHORITY))
     return sights
+
+
+def check_ours(session: Session, checkpoint: Checkpoint) -> None:
+    """Raises Broken unless the checkpoint is over the very records of this log."""
+    size = checkpoint.size
+    if size > log_size(session):
+        raise Broken(f"a checkpoint of size {size} was signed, and the log is smaller")
+    if tree_root(size, lambda nodes: read_nodes(session, nodes)) != checkpoint.root:
+        raise Broken(f"a checkpoint of size {size} was signed over other records than these")
 
 
 def rotations(session: Session, key: str) -> list[tuple[int, KeyRotation]]:

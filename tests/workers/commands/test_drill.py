@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from provenance.database import transaction
 from provenance.keys import Purpose
 from provenance.ledger.anchor import add_cosignatures, sign_checkpoint
+from provenance.ledger.checkpoint import Timestamp
+from provenance.ledger.dating import keep_timestamp
 from provenance.ledger.log import Draft, append
 from provenance.ledger.note import (
     Algorithm,
@@ -21,6 +24,8 @@ from provenance.ledger.note import (
     sign_note,
 )
 from provenance.ledger.record import Mark
+from provenance.timestamp import request_timestamp
+from tests.provenance.authority import authority
 from tests.provenance.ledger.logs import picture
 from workers.command import main
 from workers.folder import TENANT, open_folder
@@ -131,6 +136,29 @@ def test_a_cosigned_checkpoint_kept_elsewhere_counts(
     assert "0 trusted witnesses signed" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_timestamp_of_a_trusted_authority_counts(
+    data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    trusted, other = authority(), authority()
+    with open_folder(data) as folder:
+        signers, log = folder.keyring.log_signers(), folder.keyring.log_verifiers()
+        note = sign_checkpoint(folder.engine, signers, folder.anchor)
+        dated, _ = request_timestamp(note, log[0])
+        stamp = Timestamp(dated, trusted.respond(dated))
+        with transaction(folder.engine) as session:
+            keep_timestamp(session, stamp, log=log, roots=[trusted.root])
+    key, latest = key_of(data, Purpose.MARK), NOON + timedelta(seconds=1)  # its accuracy
+    for clock, since, expected in (
+        (trusted, latest + timedelta(seconds=1), "trusted"),
+        (trusted, latest, "undated"),
+        (other, latest + timedelta(seconds=1), "undated"),
+    ):
+        roots = tmp_path / "roots.pem"
+        roots.write_bytes(clock.root.public_bytes(Encoding.PEM))
+        assert drill(key, "--authority", str(roots), since=since) == (expected != "trusted")
+        assert statuses(capsys) == [expected] * 3
+
+
 def test_a_checkpoint_over_other_records_stops_the_drill(
     data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -175,6 +203,7 @@ def test_a_drill_changes_nothing(data: Path, capsys: pytest.CaptureFixture[str])
         (["--key", "TOKEN"], "no record of the log is made with a token key"),
         (["--key", "MARK", "--witness", "w"], "verifier key"),
         (["--key", "MARK", "--checkpoint", "missing"], "missing"),
+        (["--key", "MARK", "--authority", "missing"], "missing"),
     ],
 )
 def test_bad_input_is_one_line(
