@@ -18,7 +18,8 @@ from provenance.errors import ProvenanceError
 from provenance.ledger.encoding import printable
 from workers.commands import Usage
 
-COMMANDS = ("init", "generate", "verify", "proof")  # each is the module of workers.commands
+# Each is the module of workers.commands of that name.
+COMMANDS = ("init", "generate", "mark", "verify", "bench", "proof", "keys", "drill")
 KNOWN = (  # errors whose text is for the user, by name: a module never imported raised none
     "generators.catalog.BadWeights",
     "generators.catalog.UnknownGenerator",

@@ -1,0 +1,53 @@
+"""`countermark generate --survive` shows what the mark survives, or refuses the picture."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workers.commands.toy_model import installation
+from workers.command import main
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with installation(tmp_path_factory.mktemp("home")) as folder:
+        yield folder
+
+
+def generate(out: str, *more: str) -> int:
+    return main(["generate", "grey", "--out", out, "--seed", "3", "--model", "toy", *more])
+
+
+def test_the_line_says_what_the_mark_survives(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate("a.png", "--survive", "jpeg-75") == 0
+    shown = re.search(
+        r"mark of (\d) nats, .*probability \S+, after jpeg-75 (\S+)", capsys.readouterr().out
+    )
+    assert shown is not None
+    assert float(shown[2]) <= 1e-9
+    for name, chosen in (("b.png", []), ("c.png", ["--survive", "none"])):
+        assert generate(name, *chosen) == 0
+        assert "after" not in capsys.readouterr().out
+    assert (home / "b.png").read_bytes() == (home / "c.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("attack", "says"),
+    [
+        ("jpeg-50", "cannot carry a mark that survives jpeg-50"),
+        ("jpg-50", "no attack 'jpg-50'"),
+        ("jpeg-500", "jpeg goes from 1 to 100"),
+    ],
+)
+def test_what_does_not_survive_or_exist_is_one_line_and_no_file(
+    home: Path, capsys: pytest.CaptureFixture[str], attack: str, says: str
+) -> None:
+    capsys.readouterr()
+    assert generate("bad.png", "--survive", attack) == 2
+    (line,) = (row for row in capsys.readouterr().err.splitlines() if row.startswith("counterm"))
+    assert says in line
+    assert not (home / "bad.png").exists()

@@ -1,0 +1,68 @@
+"""`countermark mark` writes a file that `countermark verify` finds, or one line and nothing."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workers.commands.toy_model import installation
+from tests.workers.uploads import flat, photograph
+from workers.command import main
+
+TOY = ["--model", "toy"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with installation(tmp_path_factory.mktemp("home")) as folder:
+        (folder / "photo.jpg").write_bytes(photograph(203, 150, kind="JPEG"))
+        (folder / "flat.png").write_bytes(flat())
+        yield folder
+
+
+def test_a_photograph_is_marked_and_verified(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mark", "photo.jpg", "--out", "m.png", *TOY]) == 0
+    line = capsys.readouterr().out
+    shown = re.search(r"PSNR ([\d.]+) dB, SSIM [01]\.\d+, perceptual distance 0\.\d+", line)
+    assert shown is not None
+    assert float(shown[1]) >= 35
+    assert main(["verify", "m.png", "--json", *TOY]) == 0
+    found = json.loads(capsys.readouterr().out)["mark"]
+    assert (found["outcome"], found["scheme"]) == ("detected", "posthoc/1")
+    assert f"{found['p_corrected']:.1e}" in line
+    assert found["key"] in line
+
+
+def test_a_key_is_chosen_by_its_id(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mark", "photo.jpg", "--out", "a.png", *TOY]) == 0
+    key = re.search(r"mark of key (\S+),", capsys.readouterr().out)
+    assert key is not None
+    assert main(["mark", "photo.jpg", "--out", "b.png", "--key", key[1], *TOY]) == 0
+    assert (home / "a.png").read_bytes() == (home / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["photo.jpg", "--out", "m.jpg"], "--out must end in .png"),
+        (["photo.jpg", "--out", "no/m.png"], "there is no folder no"),
+        (["photo.jpg", "--out", "bad.png", "--key", "x"], "no mark key has the id 'x'"),
+        (["none.jpg", "--out", "bad.png"], "none.jpg: cannot be opened"),
+        (["flat.png", "--out", "bad.png"], "too flat"),
+        (["flat.png", "--out", "./flat.png"], "would replace the original"),
+        (["data/keys.json", "--out", "bad.png"], "not a PNG, JPEG or WebP picture"),
+    ],
+)
+def test_bad_input_is_one_line_and_changes_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in home.iterdir() if path.is_file()}
+    assert main(["mark", *arguments, *TOY]) == 2
+    (line,) = (row for row in capsys.readouterr().err.splitlines() if row.startswith("counterm"))
+    assert says in line
+    assert {path: path.read_bytes() for path in home.iterdir() if path.is_file()} == before

@@ -1,0 +1,103 @@
+"""A finished picture is marked so that verify finds it, or refused."""
+
+from pathlib import Path
+
+import pytest
+
+from generators.sampling import Request
+from provenance.image import read_image
+from provenance.robustness.quality import psnr
+from provenance.watermark.detect import Outcome
+from provenance.watermark.embeddability import CannotCarry
+from provenance.watermark.errors import CodecMismatch, UnusableKey
+from provenance.watermark.keys import Key, KeyState
+from provenance.watermark.posthoc import LIMIT, TooSmall
+from provenance.watermark.search import FULL, QUICK
+from tests.workers.toys import generator, key
+from tests.workers.uploads import flat, photograph, toy
+from workers.generate import WeakMark, generate
+from workers.mark import MarkedUpload, check_found, mark
+from workers.marking import Kind, Marker
+from workers.verify import verify
+
+
+def marked(data: bytes, marker: Marker, own: Key | None = None) -> MarkedUpload:
+    own = own or key()
+    return mark(data, name="it", marker=marker, key=own, keys=[own], distance=None)
+
+
+@pytest.mark.parametrize(("height", "width", "kind"), [(128, 128, "PNG"), (203, 150, "JPEG")])
+def test_a_marked_upload_is_verified_with_its_key_and_no_other(
+    tmp_path: Path, height: int, width: int, kind: str
+) -> None:
+    _, marker = toy(tmp_path)
+    data = photograph(height, width, kind=kind)
+    made = marked(data, marker)
+    found = verify(made.png, name="it", marker=marker, keys=[key()], plan=FULL).mark
+    assert found.outcome is Outcome.DETECTED
+    assert found.match is not None
+    assert (found.match.scheme, found.match.key_id) == ("posthoc/1", key().key_id)
+    assert (found.match.list_index, found) == (made.list_index, made.verified.mark)
+    other = verify(made.png, name="it", marker=marker, keys=[key(b"o" * 32)], plan=FULL).mark
+    assert other.outcome is Outcome.NOT_DETECTED
+    before, after = read_image(data, name="it"), read_image(made.png, name="it")
+    assert LIMIT <= psnr(before, after) == made.marked.psnr < 100
+    assert made.perceptual is None
+
+
+def test_the_same_file_is_marked_the_same_way_and_others_in_other_lists(tmp_path: Path) -> None:
+    _, marker = toy(tmp_path)
+    first = marked(photograph(), marker)
+    assert first.png == marked(photograph(), marker).png
+    lists = {marked(photograph(seed=seed), marker).list_index for seed in range(6)}
+    assert len(lists) > 1
+
+
+def test_a_distance_is_told_between_the_original_and_what_is_marked(tmp_path: Path) -> None:
+    _, marker = toy(tmp_path)
+    one = key()
+    made = mark(photograph(), name="it", marker=marker, key=one, keys=[one], distance=psnr)
+    assert made.perceptual == made.marked.psnr
+
+
+def test_what_cannot_carry_a_mark_is_refused(tmp_path: Path) -> None:
+    _, marker = toy(tmp_path)
+    with pytest.raises(CannotCarry, match="too flat"):
+        marked(flat(), marker)
+    with pytest.raises(TooSmall, match="9 x 64 px"):
+        marked(photograph(64, 9), marker)
+
+
+def test_a_picture_too_small_for_the_search_of_verify_is_refused(tmp_path: Path) -> None:
+    _, marker = toy(tmp_path)
+    small = photograph(40, 40)  # 25 tokens: 2^-25 is below 1e-6, times 576 trials it is not
+    with pytest.raises(CannotCarry, match=r"no mark reaches p 1\.7e-09"):
+        marked(small, marker)
+
+
+def test_a_mark_that_verify_does_not_find_is_not_given_out(tmp_path: Path) -> None:
+    _, marker = toy(tmp_path)
+    with pytest.raises(WeakMark, match="it: verifying the marked file does not find the mark"):
+        mark(
+            photograph(), name="it", marker=marker, key=key(), keys=[key(b"o" * 32)], distance=None
+        )
+
+
+def test_the_mark_of_a_drawing_is_not_taken_for_that_of_an_upload(tmp_path: Path) -> None:
+    artist, marker = generator(tmp_path)
+    drawing = generate(artist, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
+    verified = verify(drawing.png, name="it", marker=marker, keys=[key()], plan=QUICK)
+    with pytest.raises(WeakMark, match="another mark of ours already, lexical/1"):
+        check_found(verified, "posthoc/1", key())
+    check_found(verified, "lexical/1", key())
+    with pytest.raises(WeakMark, match="another mark"):
+        check_found(verified, "lexical/1", key(b"o" * 32))
+
+
+def test_only_an_active_key_and_a_codec_that_can_mark_uploads(tmp_path: Path) -> None:
+    _, marker = toy(tmp_path)
+    with pytest.raises(UnusableKey, match="retired"):
+        marked(photograph(), marker, key(state=KeyState.RETIRED))
+    _, plain = generator(tmp_path)
+    with pytest.raises(CodecMismatch, match="codec of toy cannot mark"):
+        marked(photograph(), plain)

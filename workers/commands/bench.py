@@ -1,0 +1,161 @@
+"""`countermark bench robustness`: what the mark survives on the user's own pictures.
+
+Writes report.json, report.html and the marked pictures to a folder. Every picture is read and every
+attack is run once before the work begins, so that what is bad or missing is named at once. A
+picture that cannot carry a mark is not measured, and the report names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from generators.catalog import GENERATORS
+from provenance.errors import Unreadable
+from provenance.image import read_file, read_image
+from provenance.robustness.harness import Table
+from provenance.robustness.presets import preset
+from provenance.robustness.report import Report, as_json, as_page
+from provenance.watermark.embeddability import CannotCarry
+from provenance.watermark.keys import Key
+from workers.bench import Pictures, check_runs, robustness
+from workers.commands import Usage
+from workers.commands.generate import write
+from workers.commands.verify import PLANS
+from workers.folder import TENANT, data_folder, load_keys
+from workers.generate import WeakMark
+from workers.mark import mark
+from workers.marking import Marker, load_marker
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SMALLEST = 64  # px a side: of less, some attacks leave hardly a token
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    bench = commands.add_parser("bench", help="measure the mark on your own pictures")
+    kinds = bench.add_subparsers(dest="bench", required=True)
+    measured = kinds.add_parser("robustness", help="what the mark survives")
+    measured.add_argument("--images", type=Path, required=True, metavar="DIR")
+    measured.add_argument("--preset", default="house", metavar="NAME", help="see docs/attacks.md")
+    measured.add_argument("--out", type=Path, default=Path("robustness"), metavar="DIR")
+    measured.add_argument("--limit", type=int, metavar="N", help="the first N pictures by name")
+    measured.add_argument("--marked", action="store_true", help="the pictures are marked already")
+    measured.add_argument("--search", choices=list(PLANS), default="full", help="as in verify")
+    measured.add_argument("--seed", type=int, default=0, metavar="N", help="of random attacks")
+    measured.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
+    measured.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Check, mark, attack, report."""
+    chosen, plan = preset(options.preset), PLANS[options.search]
+    attacks = chosen.attacks()
+    files = images(options.images, options.limit)
+    known, marker = load_keys(data_folder(os.environ)), load_marker(options.model)
+    check_runs(attacks)
+    options.out.mkdir(parents=True, exist_ok=True)
+    method, refused = f"marks found in {options.images.resolve().name}", list[str]()
+    with progress(console) as bar:
+        if not options.marked:
+            task = bar.add_task("marking", total=len(files))
+            files, refused, nearest = marked(
+                files,
+                options.out / "marked",
+                marker=marker,
+                key=known.active(TENANT),
+                keys=known.keys,
+                advance=lambda: bar.advance(task),
+            )
+            method = f"{marker.posthoc.name} of {marker.name}, {nearest:.1f} dB at the least"
+        task = bar.add_task("attacking", total=len(files) * len(attacks))
+        table = robustness(
+            Pictures(files),
+            attacks,
+            marker=marker,
+            keys=known.keys,
+            plan=plan,
+            method=f"{method}, {plan.name} search",
+            seed=options.seed,
+            advance=lambda: bar.advance(task),
+        )
+    title = f"What the mark survives: {options.preset}, {len(files)} pictures"
+    report = Report(title, (table,), (*chosen.left_out, *refused))
+    write(options.out / "report.json", as_json(report).encode())
+    write(options.out / "report.html", as_page(report).encode())
+    Console().print(summary(options.out, table, refused), markup=False, highlight=False)
+    return 0
+
+
+def progress(console: Console) -> Progress:
+    """A bar with counts on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
+
+
+def images(folder: Path, limit: int | None) -> list[Path]:
+    """The pictures of a folder by name, each readable; raises Usage or Unreadable for the first."""
+    if not folder.is_dir():
+        raise Usage(f"--images: there is no folder {folder}")
+    if limit is not None and limit < 1:
+        raise Usage(f"--limit must be at least 1, not {limit}")
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)[:limit]
+    if not files:
+        raise Usage(f"--images: no PNG, JPEG or WebP picture in {folder}")
+    for file in files:
+        _, height, width = read_image(read_file(file), name=str(file)).shape
+        if min(height, width) < SMALLEST:
+            small = f"{width} x {height} px, the attacks need {SMALLEST} px a side"
+            raise Unreadable(str(file), small)
+    return files
+
+
+def marked(
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    marker: Marker,
+    key: Key,
+    keys: Sequence[Key],
+    advance: Callable[[], None],
+) -> tuple[list[Path], list[str], float]:
+    """The marked files written to a folder, why others are not among them, and the least PSNR.
+
+    Raises WeakMark if no picture can carry a mark.
+    """
+    folder.mkdir(exist_ok=True)
+    written, refused, nearest = list[Path](), list[str](), float("inf")
+    for file in files:
+        try:
+            made = mark(
+                read_file(file), name=file.name, marker=marker, key=key, keys=keys, distance=None
+            )
+        except (CannotCarry, WeakMark) as e:
+            refused.append(f"{file.name}, which is not marked: {e}")
+        else:
+            written.append(folder / f"{file.name}.png")
+            write(written[-1], made.png)
+            nearest = min(nearest, made.marked.psnr)
+        advance()
+    if not written:
+        raise WeakMark(f"none of the {len(files)} pictures is marked; {refused[0]}")
+    return written, refused, nearest
+
+
+def summary(out: Path, table: Table, refused: list[str]) -> str:
+    """Some lines about what was measured."""
+    shares = ", ".join(
+        f"{table.mean(number):.3f} at {threshold.name}"
+        for number, threshold in enumerate(table.thresholds)
+    )
+    lines = [
+        f"{out / 'report.html'}  {table.pictures} pictures, {len(table.rows)} attacks; "
+        f"found on average: {shares}"
+    ]
+    lines += [f"left out: {reason}" for reason in refused]
+    return "\n".join(lines)
