@@ -7,7 +7,6 @@ out, and it belongs on another disk than the database, in another backup.
 """
 
 import fcntl
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
 from provenance.database import transaction
+from provenance.files import write_file
 from provenance.ledger.checkpoint import (
     Checkpoint,
     format_checkpoint,
@@ -48,7 +48,7 @@ def sign_checkpoint(engine: Engine, signers: Sequence[Signer], anchor: Path) -> 
         note = sign_note(format_checkpoint(new), signers)
         _open_own(note, keys)
         if not _holds(kept, note):
-            _write_anchor(anchor, note)
+            write_file(anchor, note)
         if latest is not None and _holds(latest, note):
             return latest
         _store(session, new.size, note)
@@ -124,21 +124,6 @@ def _store(session: Session, size: int, note: bytes) -> None:
     last = session.scalar(select(func.max(CheckpointRow.number)))
     number = 0 if last is None else last + 1
     session.execute(insert(CheckpointRow), [{"number": number, "size": size, "note": note}])
-
-
-def _write_anchor(anchor: Path, note: bytes) -> None:
-    """Replaces the anchor in one step, on the disk before this returns."""
-    draft = anchor.with_name(anchor.name + ".new")
-    with draft.open("wb") as file:
-        file.write(note)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(anchor)
-    folder = os.open(anchor.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextmanager

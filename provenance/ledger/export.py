@@ -1,12 +1,12 @@
 """The log written out as static files that any web server can give away (c2sp.org/tlog-tiles)."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from provenance.files import write_file
 from provenance.ledger.checkpoint import parse_checkpoint
 from provenance.ledger.errors import NotLogged, Refused
 from provenance.ledger.log import latest_checkpoint, read_nodes
@@ -29,7 +29,7 @@ def export_log(session: Session, folder: Path) -> int:
     for tile in tiles_of(size):
         for path, data in _files(session, tile):
             _write_once(folder / path, data)
-    _replace(folder / "checkpoint", note)
+    write_file(folder / "checkpoint", note)
     return size
 
 
@@ -48,14 +48,4 @@ def _write_once(path: Path, data: bytes) -> None:
             raise Refused(f"{path} is there already, and of another log")
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Whole or not at all, on the disk before this returns."""
-    draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+        write_file(path, data)

@@ -119,17 +119,31 @@ def find_statements(session: Session, index: int) -> list[Record]:
     return [read_record(session, one) for one in about]
 
 
+def find_statements_about(session: Session, indexes: Sequence[int]) -> list[int]:
+    """The indexes of all later entries about any of these, oldest first."""
+    subjects = [_index_bytes(index) for index in indexes]
+    named = LookupRow.name == "subject", LookupRow.value.in_(subjects)
+    return list(session.scalars(select(LookupRow.entry).where(*named).order_by(LookupRow.entry)))
+
+
 def prove(session: Session, index: int) -> Proof:
     """The proof of an entry against the newest checkpoint; NotLogged until one covers it."""
     latest = latest_checkpoint(session)
-    size = 0 if latest is None else parse_checkpoint(parse_note(latest).text).size
-    if latest is None or not 0 <= index < size:
+    if latest is None:
+        raise NotLogged(f"entry {index} is not in a checkpoint: none was signed")
+    return prove_under(session, index, latest)
+
+
+def prove_under(session: Session, index: int, note: bytes) -> Proof:
+    """The proof of an entry against a checkpoint that this log has signed."""
+    size = parse_checkpoint(parse_note(note).text).size
+    if not 0 <= index < size:
         raise NotLogged(f"entry {index} is not in the last checkpoint, of size {size}")
     record = session.scalar(select(EntryRow.record).where(EntryRow.index == index))
     if record is None:
         raise Broken(f"entry {index} is signed for and not there")
     path = prove_inclusion(index, size, lambda nodes: read_nodes(session, nodes))
-    return Proof(record, index, path, latest)
+    return Proof(record, index, path, note)
 
 
 def prove_growth(session: Session, old_size: int, new_size: int) -> tuple[Hash, ...]:
