@@ -1,4 +1,4 @@
-"""The data folder: keys, database and anchor of an installation.
+"""The data folder: keys, certificates, database and anchor of an installation.
 
 `COUNTERMARK_DATA` names it, else the user's data directory. `init` makes it in one step, readable
 by its owner alone; every other command finds it whole or says in one line what is missing.
@@ -23,17 +23,18 @@ from sqlalchemy import URL, Engine, text
 from sqlalchemy.exc import DatabaseError
 
 import migrations
-from provenance import keyring
+from provenance import keyring, pki
 from provenance.database import connect, snapshot
 from provenance.keyring import Keyring, MarkKeys
-from provenance.keys import Purpose
+from provenance.keys import Purpose, claim_material
 from provenance.ledger.anchor import sign_checkpoint
+from provenance.pki import FileSigner
 
 TENANT = "local"
 KEYS = "keys.json"
 DATABASE = "countermark.db"
 ANCHOR = "anchor"
-# A claim key is only registered, once it has a certificate.
+# A claim key is registered by its certificate, and kept in a file of its own.
 MADE_HERE = (Purpose.MARK, Purpose.LOG, Purpose.TOKEN, Purpose.VERDICT)
 
 
@@ -66,7 +67,8 @@ def make(folder: Path, *, origin: str | None = None, now: datetime) -> Keyring:
     """A new data folder: a key a purpose, an empty log and its first checkpoint; or nothing.
 
     Built beside its place and renamed into it, which only an empty folder allows. `origin` is the
-    log's name for ever, by default one that no other log has.
+    log's name for ever, by default one that no other log has. The claim key's certificate is of a
+    test, and says so.
     """
     place = folder.resolve()
     _check_free(folder, place)
@@ -102,6 +104,18 @@ def open_folder(folder: Path) -> Iterator[DataFolder]:
         engine.dispose()
 
 
+def load_claim_signer(folder: DataFolder, *, now: datetime) -> FileSigner:
+    """What signs manifests; raises NoFolder if it is not the active claim key of the key file."""
+    signer = pki.load_signer(folder.path / pki.CHAIN, folder.path / pki.KEY, now=now)
+    active = folder.keyring.active(Purpose.CLAIM, TENANT)
+    if claim_material(signer.chain[0]) != active.material:
+        raise NoFolder(
+            f"{folder.path / pki.CHAIN} is not of the active claim key {active.key_id}: "
+            "put the right one there, or run `countermark keys rotate --purpose claim`"
+        )
+    return signer
+
+
 def load_keys(folder: Path) -> MarkKeys:
     """The mark keys of a data folder."""
     return _load(folder).marks()
@@ -122,7 +136,12 @@ def _check_free(folder: Path, place: Path) -> None:
 
 def _fill(new: Path, origin: str, now: datetime) -> Keyring:
     owners = {one: origin if one is Purpose.LOG else TENANT for one in MADE_HERE}
-    made = keyring.create(new / KEYS, owners, now=now)
+    keyring.create(new / KEYS, owners, now=now)
+    material = claim_material(pki.make_test_pki(new, now=now).chain[0])
+    made = keyring.change(
+        new / KEYS,
+        lambda ring: keyring.rotate(ring, Purpose.CLAIM, TENANT, now=now, material=material),
+    )
     engine = connect(_url(new / DATABASE))
     try:
         migrations.upgrade(engine)

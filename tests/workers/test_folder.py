@@ -11,11 +11,12 @@ import pytest
 from migrations import downgrade
 from provenance.database import connect, snapshot, transaction
 from provenance.keyring import BadStep, ExposedKeyring
-from provenance.keys import Purpose
+from provenance.keys import KeyState, Purpose, claim_material
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.audit import check_log
 from provenance.ledger.checkpoint import open_checkpoint
 from provenance.ledger.log import Draft, append, prove
+from provenance.pki import CHAIN, KEY, TestPki, refuse_test_pki
 from tests.provenance.ledger.logs import picture
 from workers.folder import (
     ANCHOR,
@@ -24,6 +25,7 @@ from workers.folder import (
     TENANT,
     NoFolder,
     data_folder,
+    load_claim_signer,
     load_keys,
     make,
     open_folder,
@@ -53,7 +55,7 @@ def test_a_new_folder_has_keys_an_empty_log_and_its_signed_checkpoint(tmp_path: 
         first = open_checkpoint(opened.anchor.read_bytes(), log).checkpoint
         assert (first.origin, first.size) == ("example.com/log", 0)
     assert load_keys(tmp_path / "a?b %41").active(TENANT).created == NOW
-    assert {key.purpose for key in made.keys} == set(Purpose) - {Purpose.CLAIM}
+    assert {key.purpose for key in made.keys} == set(Purpose)
     assert [p.name for p in tmp_path.iterdir()] == ["a?b %41"]
 
 
@@ -65,6 +67,24 @@ def test_an_open_folder_records_and_proves(folder: Path) -> None:
     with open_folder(folder) as again, snapshot(again.engine) as session:
         assert prove(session, 0).index == 0
         check_log(session, again.keyring.log_verifiers(), again.anchor)
+
+
+def test_the_claim_key_is_of_a_test_and_registered(folder: Path) -> None:
+    with open_folder(folder) as opened:
+        signer = load_claim_signer(opened, now=NOW)
+        active = opened.keyring.active(Purpose.CLAIM, TENANT)
+    assert active.material == claim_material(signer.chain[0])
+    assert not {key.state for key in opened.keyring.keys} - {KeyState.ACTIVE}
+    with pytest.raises(TestPki):
+        refuse_test_pki(signer.chain)
+
+
+def test_a_claim_key_that_is_not_the_active_one_signs_nothing(folder: Path, tmp_path: Path) -> None:
+    make(tmp_path / "other", now=NOW)
+    for name in (CHAIN, KEY):
+        (folder / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    with open_folder(folder) as opened, pytest.raises(NoFolder, match="not of the active claim"):
+        load_claim_signer(opened, now=NOW)
 
 
 def test_keys_are_never_made_twice(folder: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from provenance.ledger.note import format_vkey
+from provenance.pki import TEST_ORGANIZATION
 from workers.folder import TENANT, data_folder, make
 
 
@@ -27,7 +28,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     (log,) = made.log_verifiers()
     console.print(
         f"made {folder} with mark key {key.key_id}; keep the folder secret, back it up\n"
-        f"whoever checks a proof needs this key of the log: {format_vkey(log)}",
+        f"manifests are signed by a certificate of a test ({TEST_ORGANIZATION}), which nobody else "
+        f"trusts\nwhoever checks a proof needs this key of the log: {format_vkey(log)}",
         markup=False,
         highlight=False,
         soft_wrap=True,

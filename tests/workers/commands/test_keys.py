@@ -18,6 +18,7 @@ from provenance.ledger.audit import check_log
 from provenance.ledger.log import log_size, read_record
 from provenance.ledger.note import parse_vkey
 from provenance.ledger.record import KeyRotation, Record
+from provenance.pki import CHAIN, TEST_ORGANIZATION
 from workers.command import main
 from workers.folder import KEYS, open_folder
 
@@ -58,14 +59,16 @@ def test_init_prints_the_key_that_checks_proofs(
 ) -> None:
     monkeypatch.setenv("COUNTERMARK_DATA", str(tmp_path / "data"))
     assert main(["init"]) == 0
-    printed = parse_vkey(capsys.readouterr().err.split()[-1])
+    said = capsys.readouterr().err
+    assert TEST_ORGANIZATION in said
+    printed = parse_vkey(said.split()[-1])
     with open_folder(tmp_path / "data") as folder:
         assert folder.keyring.log_verifiers() == (printed,)
 
 
 def test_list_shows_every_key_and_no_secret(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = listed(capsys)
-    assert {row["purpose"] for row in rows} == {"mark", "log", "token", "verdict"}
+    assert {row["purpose"] for row in rows} == set(Purpose)
     assert {(row["state"], row["signs"], row["accepted"]) for row in rows} == {
         ("active", "yes", "yes")
     }
@@ -145,6 +148,7 @@ def test_a_claim_key_is_registered_by_its_certificate(
     with open_folder(data) as folder:
         key = folder.keyring.active(Purpose.CLAIM, "local")
     assert key.material == claim_material(made)
+    assert states(capsys, "claim") == ["retiring", "active"]
     capsys.readouterr()
     assert main([*arguments, str(data / KEYS)]) == 2
     assert "is not a certificate in PEM" in capsys.readouterr().err
@@ -155,6 +159,7 @@ def test_a_claim_key_is_registered_by_its_certificate(
     [
         (["retire", "--purpose", "mark"], "has no retiring mark key"),
         (["rotate", "--purpose", "claim"], "comes with the certificate"),
+        (["rotate", "--purpose", "mark", "--certificate", "CHAIN"], "comes with the certificate"),
         (["rotate", "--purpose", "mark", "--tenant", "A B"], "'A B' cannot own a mark key"),
         (["rotate", "--purpose", "log", "--tenant", "acme"], "--tenant"),
         (["revoke", "--key", "x.1.0", "--since", "2030-01-01T00:00Z"], "no key has the id 'x.1.0'"),
@@ -165,7 +170,8 @@ def test_bad_input_is_one_line_and_changes_nothing(
     data: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     before = (data / KEYS).read_bytes()
-    assert main(["keys", *arguments]) == 2
+    given = [str(data / CHAIN) if one == "CHAIN" else one for one in arguments]
+    assert main(["keys", *given]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("countermark: ")
     assert says in line
