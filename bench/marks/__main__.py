@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +29,14 @@ from workers.marking import Kind, Marker, load_marker
 MODEL = "icons-128"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bench:
-    """The options of one run, and what several tables share."""
+    """The options of one run, and what all tables share; each process opens a marker of its own."""
 
     options: argparse.Namespace
-
-    @cached_property
-    def generator(self) -> Generator:
-        return load_generator(MODEL)
-
-    @cached_property
-    def marker(self) -> Marker:
-        return Marker(MODEL, self.generator.spec, self.generator.codec)
-
-    @property
-    def opened(self) -> Callable[[], Marker]:
-        """What each process opens."""
-        return partial(load_marker, MODEL)
+    generator: Generator
+    marker: Marker
+    opened: Callable[[], Marker]
 
     def marked(self, count: int) -> Album:
         own = self.options
@@ -170,14 +160,20 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
-    chosen = options().parse_args()
-    bench = Bench(chosen)
+def run(bench: Bench) -> None:
+    """Print the tables asked for, each as soon as it is made, and put them into the page."""
+    chosen = bench.options
     for name in TABLES if "all" in chosen.tables else chosen.tables:
         text = format_table(TABLES[name](bench), day=datetime.now(UTC).date(), machine=machine())
         print(text + "\n", flush=True)
         if chosen.docs:
             chosen.docs.write_text(insert(chosen.docs.read_text(), name, text))
+
+
+def main() -> None:
+    chosen, generator = options().parse_args(), load_generator(MODEL)
+    marker = Marker(MODEL, generator.spec, generator.codec)
+    run(Bench(chosen, generator, marker, partial(load_marker, MODEL)))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class Curve:
 
     lists: int
     source: str
+    pictures: int  # there are
     thefts: tuple[Theft, ...]
 
     def needed(self, share: float) -> int | None:
@@ -117,7 +118,7 @@ def _curve(source: str, marked: Grids, corpus: Grids, bank: Bank, plan: Plan) ->
         for pictures in CURVE
         if bank.scheme.lists <= pictures <= len(marked)
     )
-    return Curve(bank.scheme.lists, source, thefts)
+    return Curve(bank.scheme.lists, source, len(marked), thefts)
 
 
 def _passed(theft: Theft) -> int:
@@ -139,7 +140,7 @@ def _row(curve: Curve, theft: Theft) -> tuple[str, ...]:
 def _summary(curve: Curve) -> str:
     needed = {share: curve.needed(share) for share in (0.5, 0.95)}
     says = [
-        f"{'more than ' + str(curve.thefts[-1].pictures) if n is None else n} for {share:.0%}"
+        f"{f'more than {curve.pictures}' if n is None else n} for {share:.0%}"
         for share, n in needed.items()
     ]
     return f"{curve.lists} list(s), {curve.source}: pictures needed {', '.join(says)} of forgeries."

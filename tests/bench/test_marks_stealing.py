@@ -44,9 +44,10 @@ def test_the_detector_of_the_bench_is_the_one_that_verifies(tmp_path: Path) -> N
 
 def test_as_many_pictures_are_needed_as_keep_the_share_from_there_on() -> None:
     scores = {1: (9.0, 1.0), 10: (1.0, 1.0), 100: (9.0, 1.0), 1000: (9.0, 9.0)}
-    curve = stealing.Curve(1, "drawn", tuple(Theft(n, 0.5, s) for n, s in scores.items()))
+    curve = stealing.Curve(1, "drawn", 1000, tuple(Theft(n, 0.5, s) for n, s in scores.items()))
     assert curve.needed(0.5) == 100
     assert curve.needed(0.95) == 1000
-    none = stealing.Curve(1, "drawn", curve.thefts[:2])
+    none = stealing.Curve(1, "drawn", 10, curve.thefts[:2])
     assert none.needed(0.5) is None
+    assert "pictures needed more than 10 for 50%, more than 10 for 95%" in stealing._summary(none)
     assert np.isfinite(none.thefts[0].evidence).all()
