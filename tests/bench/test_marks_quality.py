@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bench.marks import quality
 from bench.marks.drawings import bench_key, unmarked
+from generators.sampling import Request, draw
 from tests.workers.toys import generator
 from workers.marking import Kind, request_id
 
@@ -51,6 +52,11 @@ def test_forcing_feeds_the_drawing_s_tokens_and_swaps_each(tmp_path: Path) -> No
     mark = marker.watermark(Kind.SWAP, bench_key(), identity, delta=0)
     green = mark.scheme.green(bench_key(), mark.list_index)
     swapped = np.where(green[drawing.tokens], drawing.tokens, drawing.tokens ^ 1)
+    hook = quality.Forced(mark, drawing)
+    wish = Request(drawing.prompt, drawing.seed + 1)
+    (again,) = draw(toy.model, toy.codec, [wish], watermarks=[hook])
+    assert np.array_equal(again.tokens, drawing.tokens)
+    assert np.array_equal(hook.swapped.numpy(), swapped.ravel())
     moved = (swapped != drawing.tokens).mean()
     assert 0.3 < moved < 0.7
     assert each == pytest.approx([-10 * np.log10(moved / 255**2)], abs=0.01)
