@@ -62,7 +62,7 @@ def check_trust(root: Issued, *, now: datetime) -> None:
         ("a sound file is not trusted", sound, State.TRUSTED),
         ("trust_config: a signer of claims is not trusted", narrow, State.TRUSTED),
         ("trust_anchors: a foreign root is trusted", foreign, State.UNTRUSTED),
-        ("verify_after_reading: a changed file passes", changed, State.INVALID),
+        ("verify_after_reading: a changed file passes", changed, State.UNBOUND),
     ):
         if (opinion := library.judge(file)).state is not expected:
             raise Unsafe(f"{what}: {opinion.state}, {opinion.detail}")

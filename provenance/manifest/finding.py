@@ -1,7 +1,8 @@
 """What is known about a file's manifest: two opinions, and what they come to.
 
-Only TRUSTED is evidence. Anyone can make a manifest that is UNTRUSTED: well formed, hashes right,
-signed by a certificate of their own. ABSENT says nothing: a re-encoded file has lost its manifest.
+Only TRUSTED is evidence about the file. Anyone can make a manifest that is UNTRUSTED: well formed,
+hashes right, signed by a certificate of their own. ABSENT says nothing: a re-encoded file has lost
+its manifest.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ class State(StrEnum):
 
     ABSENT = "absent"
     TRUSTED = "trusted"
+    UNBOUND = "trusted for other bytes"  # all holds but the hash over the file
     UNTRUSTED = "valid but untrusted"
     INVALID = "invalid"
     UNCONFIRMED = "unconfirmed"  # as an opinion: a form this reader does not read
@@ -57,7 +59,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class Statement:
-    """What the manifest says. Believe it only of a TRUSTED finding."""
+    """What the manifest says. Of this file believe it only if the finding is TRUSTED."""
 
     label: str
     claim_digest: bytes  # SHA-256 of the signed bytes: with the label, the manifest's identity
@@ -71,6 +73,7 @@ class Statement:
     ingredients: tuple[str, ...]  # labels of the manifests of the pictures it was made from
     signer: str  # subject of the certificate, RFC 4514
     serial: int
+    key: bytes  # SHA-256 of the SubjectPublicKeyInfo that signed: whose key it was
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ CAVEATS = {
     State.ABSENT: "no manifest says nothing: it is lost whenever a file is re-encoded or uploaded",
     State.TRUSTED: "the file is as it was signed by a certificate of the trust list; whether what "
     "was signed is true, and still stands, is for the ledger",
+    State.UNBOUND: "a trusted signer signed other bytes: the file was changed since, or the "
+    "manifest was taken from another file; the manifest alone cannot tell which",
     State.UNTRUSTED: "anyone can sign such a manifest with a certificate of their own",
     State.INVALID: "an invalid manifest proves nothing about the picture, nor against it",
     State.UNCONFIRMED: "only one of two readers could read this form, which is not enough",

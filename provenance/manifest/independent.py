@@ -7,7 +7,8 @@ the library: a byte that no signature covers must have its one value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -33,17 +34,28 @@ from provenance.manifest.statement import state_claim
 
 _HARD_BINDING = "c2pa.hash."
 _REMOTE = b"dcterms:provenance"
+_MAX_ASSERTIONS = 100  # ours have five at most
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """A manifest that was signed and not changed since; whose it is and of what is open."""
+
+    statement: Statement
+    chain: tuple[x509.Certificate, ...]
+    assertions: dict[str, Superbox]
 
 
 def judge(
     data: bytes, anchors: Sequence[x509.Certificate], *, now: datetime
 ) -> tuple[Opinion, Statement | None]:
-    """What this reader makes of a file, and what its manifest says if its signature holds."""
+    """What this reader makes of a file, and what its manifest says if that was signed."""
     try:
         found = scan(data)
         if found.store is None:
             return _without_store(found), None
-        statement, chain = _check_manifest(data, found, found.store, now)
+        sound = _read_manifest(found.store, now)
+        elsewhere = _find_change(data, found, sound.assertions)
     except TooLarge as e:
         return Opinion(State.INVALID, Reason.TOO_LARGE, str(e)), None
     except Malformed as e:
@@ -52,11 +64,22 @@ def judge(
         return Opinion(State.UNCONFIRMED, Reason.UNSUPPORTED, str(e)), None
     except Refused as e:
         return Opinion(State.INVALID, e.reason, str(e)), None
+    return _weigh(sound, anchors, elsewhere, now), sound.statement
+
+
+def _weigh(
+    sound: _Sound, anchors: Sequence[x509.Certificate], elsewhere: str | None, now: datetime
+) -> Opinion:
+    """The opinion about a sound manifest, by its signer and by what changed in the file."""
     try:
-        check_path(chain, anchors, now=now)
+        check_path(sound.chain, anchors, now=now)
     except Refused as e:
-        return Opinion(State.UNTRUSTED, e.reason, str(e)), statement
-    return Opinion(State.TRUSTED), statement
+        if elsewhere is None:
+            return Opinion(State.UNTRUSTED, e.reason, str(e))
+        return Opinion(State.INVALID, Reason.HASH_MISMATCH, elsewhere)
+    if elsewhere is not None:
+        return Opinion(State.UNBOUND, Reason.HASH_MISMATCH, elsewhere)
+    return Opinion(State.TRUSTED)
 
 
 def _without_store(found: Scan) -> Opinion:
@@ -65,26 +88,22 @@ def _without_store(found: Scan) -> Opinion:
     return Opinion(State.ABSENT)
 
 
-def _check_manifest(
-    data: bytes, found: Scan, store: bytes, now: datetime
-) -> tuple[Statement, tuple[x509.Certificate, ...]]:
-    """What the active manifest says; raises unless all but the trust in its signer holds."""
+def _read_manifest(store: bytes, now: datetime) -> _Sound:
+    """The active manifest; raises unless all holds but its signer's trust and the file's hash."""
     root = parse_superbox(store)
     if root.kind != STORE or root.label != "c2pa" or not root.children or root.contents:
         raise Malformed("not a manifest store")
     manifest = root.children[-1]
     if manifest.kind != MANIFEST:
         raise Unsupported("a compressed or update manifest")
-    box = _one(manifest, CLAIM, "c2pa.claim.v2")
-    claim_bytes = box.content(b"cbor")
-    claim = parse_map(claim_bytes, what="claim")
-    sign1 = _check_signature(manifest, claim, claim_bytes, now)
+    signed = _one(manifest, CLAIM, "c2pa.claim.v2").content(b"cbor")
+    claim = parse_map(signed, what="claim")
+    chain = _check_signature(manifest, claim, signed, now).chain
     assertions = _check_assertions(manifest, claim)
-    _check_binding(data, found, assertions)
-    for ingredient in (box for box in assertions.values() if _is_ingredient(box)):
-        _check_ingredient(root, ingredient)
-    claim_digest = sha256(claim_bytes).digest()
-    return state_claim(manifest.label, claim_digest, claim, assertions, sign1.chain[0]), sign1.chain
+    _check_ancestors(root, manifest)
+    digest = sha256(signed).digest()
+    statement = state_claim(manifest.label, digest, claim, assertions, chain[0])
+    return _Sound(statement, chain, assertions)
 
 
 def _one(parent: Superbox, kind: bytes, label: str) -> Superbox:
@@ -118,6 +137,8 @@ def _check_assertions(manifest: Superbox, claim: dict[str, Any]) -> dict[str, Su
         raise Unsupported("a claim with another hash than SHA-256, or with redactions")
     store = _one(manifest, ASSERTIONS, "c2pa.assertions")
     named = [*_list(claim, "created_assertions"), *_list(claim, "gathered_assertions")]
+    if len(named) > _MAX_ASSERTIONS or len(store.children) > _MAX_ASSERTIONS:
+        raise Unsupported(f"more than {_MAX_ASSERTIONS} assertions")
     boxes = {}
     for uri in named:
         box = _resolve(manifest, store, uri)
@@ -146,8 +167,8 @@ def _check_hash(box: Superbox, uri: dict[str, Any]) -> None:
         raise Refused(Reason.ASSERTION_MISMATCH, f"{box.label} was changed after it was signed")
 
 
-def _check_binding(data: bytes, found: Scan, assertions: dict[str, Superbox]) -> None:
-    """The file but for its manifest is the one that was signed."""
+def _find_change(data: bytes, found: Scan, assertions: dict[str, Superbox]) -> str | None:
+    """How the file but for its manifest differs from the one that was signed; None: it does not."""
     bindings = [label for label in assertions if label.startswith(_HARD_BINDING)]
     if not bindings:
         raise Malformed("nothing binds the manifest to a file")
@@ -156,30 +177,45 @@ def _check_binding(data: bytes, found: Scan, assertions: dict[str, Superbox]) ->
     said = parse_map(assertions["c2pa.hash.data"].content(b"cbor"), what="c2pa.hash.data")
     if said.get("alg", "sha256") != "sha256":
         raise Unsupported("a hash other than SHA-256")
-    place = {"start": found.start, "length": found.length}
-    if said.get("exclusions") != [place]:
-        raise Refused(Reason.HASH_MISMATCH, "the manifest lies elsewhere than where it was signed")
+    if said.get("exclusions") != [{"start": found.start, "length": found.length}]:
+        return "the manifest lies elsewhere than where it was signed"
     view = memoryview(data)
     digest = sha256(view[: found.start])
     digest.update(view[found.start + found.length :])
     if said.get("hash") != digest.digest():
-        raise Refused(Reason.HASH_MISMATCH, "the file was changed after it was signed")
+        return "the file was changed after it was signed"
+    return None
 
 
-def _is_ingredient(box: Superbox) -> bool:
-    return box.label.partition("__")[0] == "c2pa.ingredient.v3"
+def _check_ancestors(root: Superbox, active: Superbox) -> None:
+    """The other manifests are those that ingredients name, all there and as they were then."""
+    others = {box.label: box for box in root.children[:-1]}
+    if len(others) != len(root.children) - 1 or active.label in others:
+        raise Malformed("two manifests of one name")
+    waiting, reached = [active], {active.label}
+    while waiting:
+        for uri in _named_parents(waiting.pop()):
+            label = uri["url"].removeprefix("self#jumbf=/c2pa/")
+            if label not in others:
+                raise Malformed("an ingredient whose manifest is not there")
+            _check_hash(others[label], uri)
+            if label not in reached:
+                reached.add(label)
+                waiting.append(others[label])
+    if len(reached) != len(root.children):
+        raise Malformed("a manifest that no ingredient names")
 
 
-def _check_ingredient(root: Superbox, assertion: Superbox) -> None:
-    """The manifests that an ingredient came with are there as they were then."""
-    said = parse_map(assertion.content(b"cbor"), what="ingredient")
-    if "activeManifest" not in said:
-        return
-    uri = said["activeManifest"]
-    url = uri.get("url") if isinstance(uri, dict) else None
-    if not isinstance(url, str):
-        raise Malformed("an ingredient without an address")
-    _check_hash(root.child(url.removeprefix("self#jumbf=/c2pa/")), uri)
+def _named_parents(manifest: Superbox) -> Iterator[dict[str, Any]]:
+    for box in manifest.child("c2pa.assertions").children:
+        if box.label.partition("__")[0] != "c2pa.ingredient.v3":
+            continue
+        uri = parse_map(box.content(b"cbor"), what="ingredient").get("activeManifest")
+        if uri is None:
+            continue
+        if not isinstance(uri, dict) or not isinstance(uri.get("url"), str):
+            raise Malformed("an ingredient without an address")
+        yield uri
 
 
 def _list(claim: dict[str, Any], name: str) -> list[Any]:

@@ -38,6 +38,7 @@ _REASONS = {  # C2PA 2.4, section 15.2.2, in the order in which one of several i
     "signingCredential.invalid": Reason.BAD_CERTIFICATE,
     "signingCredential.untrusted": Reason.FOREIGN_ROOT,
 }
+_UNBOUND = {Reason.HASH_MISMATCH}
 _STATES = {"Trusted": State.TRUSTED, "Valid": State.UNTRUSTED, "Invalid": State.INVALID}
 
 
@@ -94,7 +95,10 @@ class Library:
             state = _STATES[reader.get_validation_state() or "Invalid"]
             if state is State.TRUSTED:
                 return Opinion(state)
-            failures = _failures(reader.get_validation_results() or {})
+            results = reader.get_validation_results() or {}
+        failures = _failures(results)
+        if _trusts_signer(results) and {_REASONS.get(f) for f in failures} == _UNBOUND:
+            return Opinion(State.UNBOUND, Reason.HASH_MISMATCH, ", ".join(failures))
         found = [reason for code, reason in _REASONS.items() if code in failures]
         detail = ", ".join(failures)[:500]
         return Opinion(state, found[0] if found else Reason.MALFORMED, detail)
@@ -118,6 +122,13 @@ def _failures(results: Mapping[str, Any]) -> list[str]:
     groups = [results.get("activeManifest") or {}]
     groups += [delta["validationDeltas"] for delta in results.get("ingredientDeltas") or []]
     return [row["code"] for group in groups for row in group.get("failure", [])]
+
+
+def _trusts_signer(results: Mapping[str, Any]) -> bool:
+    """Whether the claim's signature holds and leads to an anchor, whatever else fails."""
+    successes = (results.get("activeManifest") or {}).get("success", [])
+    codes = {row["code"] for row in successes}
+    return {"signingCredential.trusted", "claimSignature.validated"} <= codes
 
 
 def _refusal(message: str) -> Opinion:

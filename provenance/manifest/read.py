@@ -60,6 +60,8 @@ def compare(first: Opinion, second: Opinion, statement: Statement | None) -> Fin
     if second.state is State.UNCONFIRMED and first.state is not State.ABSENT:
         if first.state is State.TRUSTED:
             state, reason, detail = second.state, second.reason, second.detail
+    elif {first.state, second.state} == {State.INVALID, State.UNBOUND}:
+        state = State.INVALID  # both refuse it
     elif first.state is not second.state:
         state, reason = State.DISPUTED, Reason.READERS_DISAGREE
         detail = f"{_say(first)}, but by the second reader {_say(second)}"

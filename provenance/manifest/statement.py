@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from provenance.manifest.claim import WEIGHTS
 from provenance.manifest.encoding import parse_map
@@ -15,6 +17,7 @@ from provenance.manifest.finding import Binding, Statement
 from provenance.manifest.jumbf import Superbox
 
 _MAX_TEXT = 500
+_SPKI = PublicFormat.SubjectPublicKeyInfo
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -44,6 +47,7 @@ def state_claim(
         ingredients=tuple(_ingredients(assertions)),
         signer=leaf.subject.rfc4514_string()[:_MAX_TEXT],
         serial=leaf.serial_number,
+        key=sha256(leaf.public_key().public_bytes(Encoding.DER, _SPKI)).digest(),
     )
 
 

@@ -72,6 +72,21 @@ def test_authority_is_no_leaf(root: Issued) -> None:
 def test_leaf_of_another_key_is_unfit_for_es256(
     key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey, root: Issued
 ) -> None:
+    with pytest.raises(Refused, match="P-256"):
+        check_leaf(like_leaf(root, key, authority=False), now=NOW)
+
+
+def test_leaf_that_calls_itself_an_authority_is_unfit(root: Issued) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    check_leaf(like_leaf(root, key, authority=False), now=NOW)
+    with pytest.raises(Refused, match="authority"):
+        check_leaf(like_leaf(root, key, authority=True), now=NOW)
+
+
+def like_leaf(
+    root: Issued, key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey, *, authority: bool
+) -> x509.Certificate:
+    """A leaf in all but its key, and what it calls itself."""
     like = issue_leaf(root, NAME, now=NOW).certificate
     builder = (
         x509.CertificateBuilder()
@@ -81,11 +96,12 @@ def test_leaf_of_another_key_is_unfit_for_es256(
         .serial_number(1)
         .not_valid_before(like.not_valid_before_utc)
         .not_valid_after(like.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
     for extension in like.extensions:
-        builder = builder.add_extension(extension.value, critical=extension.critical)
-    with pytest.raises(Refused, match="P-256"):
-        check_leaf(builder.sign(root.key, hashes.SHA256()), now=NOW)
+        if not isinstance(extension.value, x509.BasicConstraints):
+            builder = builder.add_extension(extension.value, critical=extension.critical)
+    return builder.sign(root.key, hashes.SHA256())
 
 
 @pytest.mark.parametrize("days", [-1, 366])

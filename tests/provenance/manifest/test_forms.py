@@ -136,6 +136,15 @@ def test_signature_of_numbers_off_the_curve_is_none(r: int, one: Authority) -> N
             cose.check_signature(one.signer.key.public_key(), wrong, message)
 
 
+def test_signature_in_a_longer_form_is_refused(one: Authority) -> None:
+    protected, _, signature = signed(one)
+    data = cose.format_sign1(protected, signature)
+    longer = data.replace(b"\x58\x40" + signature, b"\x59\x00\x40" + signature)
+    assert cbor2.loads(longer) == cbor2.loads(data)
+    with pytest.raises(Malformed, match="shortest"):
+        cose.parse_sign1(longer)
+
+
 @pytest.mark.parametrize(
     ("unprotected", "error"),
     [

@@ -92,4 +92,4 @@ def test_no_bent_file_is_trusted_for_more_than_it_was(
             assert decoded(bent) == decoded(file), bent.hex()
     print(kind, {state.value: count for state, count in seen.items()})  # noqa: T201
     assert seen.total() == MUTATIONS // len(KINDS)
-    assert seen[State.INVALID] > seen.total() // 2
+    assert seen[State.INVALID] + seen[State.UNBOUND] > seen.total() // 2

@@ -44,8 +44,8 @@ def test_changed_pixels_are_a_hash_mismatch(kind: Kind, authority: Authority, tr
     at = found.start // 2 if kind is Kind.WEBP else (found.start + found.length + len(signed)) // 2
     signed[at] ^= 1
     seen = read(bytes(signed), trust, now=NOW)
-    assert (seen.state, seen.reason) == (State.INVALID, Reason.HASH_MISMATCH)
-    assert seen.official.reason is seen.independent.reason is Reason.HASH_MISMATCH
+    assert (seen.state, seen.reason) == (State.UNBOUND, Reason.HASH_MISMATCH)
+    assert seen.official.state is seen.independent.state is State.UNBOUND
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,6 +57,24 @@ def test_manifest_of_another_picture_is_a_hash_mismatch(
     assert len(store) == len(other.store)
     moved = other.file.replace(frame(kind, other.store), frame(kind, store))
     seen = read(moved, trust, now=NOW)
+    assert (seen.state, seen.reason) == (State.UNBOUND, Reason.HASH_MISMATCH)
+    assert seen.statement is not None
+    assert seen.statement.label == make_claim().label
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_manifest_moved_to_another_place_is_a_hash_mismatch(
+    kind: Kind, authority: Authority, trust: Trust
+) -> None:
+    store = sign(picture(kind), make_claim(), authority.signer).store
+    seen = read(_with_store(picture(kind, side=60), kind, store), trust, now=NOW)
+    assert (seen.state, seen.reason) == (State.UNBOUND, Reason.HASH_MISMATCH)
+
+
+def test_changed_file_of_a_foreign_root_is_invalid(trust: Trust) -> None:
+    signed = bytearray(sign(picture(Kind.PNG), make_claim(), make_authority().signer).file)
+    signed[-14] ^= 1  # the checksum of the last scanlines
+    seen = read(bytes(signed), trust, now=NOW)
     assert (seen.state, seen.reason) == (State.INVALID, Reason.HASH_MISMATCH)
 
 
@@ -155,6 +173,7 @@ def test_form_of_another_writer_is_read_by_the_library_alone(trust: Trust) -> No
 TRUSTED, ABSENT = Opinion(State.TRUSTED), Opinion(State.ABSENT)
 ALTERED = Opinion(State.INVALID, Reason.HASH_MISMATCH, "changed")
 VAGUE = Opinion(State.INVALID, Reason.MALFORMED, "some.code")
+UNBOUND = Opinion(State.UNBOUND, Reason.HASH_MISMATCH, "elsewhere")
 FOREIGN = Opinion(State.UNTRUSTED, Reason.FOREIGN_ROOT, "who")
 UNREAD = Opinion(State.UNCONFIRMED, Reason.UNSUPPORTED, "compressed")
 
@@ -166,6 +185,12 @@ UNREAD = Opinion(State.UNCONFIRMED, Reason.UNSUPPORTED, "compressed")
         (ABSENT, ABSENT, State.ABSENT, None),
         (ALTERED, ALTERED, State.INVALID, Reason.HASH_MISMATCH),
         (VAGUE, ALTERED, State.INVALID, Reason.HASH_MISMATCH),
+        (UNBOUND, UNBOUND, State.UNBOUND, Reason.HASH_MISMATCH),
+        (UNBOUND, ALTERED, State.INVALID, Reason.HASH_MISMATCH),
+        (ALTERED, UNBOUND, State.INVALID, Reason.HASH_MISMATCH),
+        (UNBOUND, TRUSTED, State.DISPUTED, Reason.READERS_DISAGREE),
+        (TRUSTED, UNBOUND, State.DISPUTED, Reason.READERS_DISAGREE),
+        (UNBOUND, FOREIGN, State.DISPUTED, Reason.READERS_DISAGREE),
         (ALTERED, VAGUE, State.INVALID, Reason.HASH_MISMATCH),
         (FOREIGN, FOREIGN, State.UNTRUSTED, Reason.FOREIGN_ROOT),
         (TRUSTED, UNREAD, State.UNCONFIRMED, Reason.UNSUPPORTED),

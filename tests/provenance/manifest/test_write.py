@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography import x509
 
+from provenance.keys import claim_material
 from provenance.manifest.claim import Claim, Model
 from provenance.manifest.container import MAX_STORE, Kind, frame, scan
 from provenance.manifest.encoding import parse_map
@@ -20,8 +21,15 @@ from provenance.manifest.errors import (
     TooLarge,
     Unsupported,
 )
-from provenance.manifest.finding import Binding, State
-from provenance.manifest.jumbf import COMPRESSED, STORE, format_box, format_superbox, parse_superbox
+from provenance.manifest.finding import Binding, Reason, State
+from provenance.manifest.jumbf import (
+    COMPRESSED,
+    MANIFEST,
+    STORE,
+    format_box,
+    format_superbox,
+    parse_superbox,
+)
 from provenance.manifest.parent import Parent, parent_of
 from provenance.manifest.read import Trust, read, read_parent
 from provenance.manifest.write import sign
@@ -68,6 +76,7 @@ def test_statement_says_what_was_claimed(authority: Authority, trust: Trust) -> 
     assert said.bindings == (MARK,)
     assert said.ingredients == ()
     assert TEST_ORGANIZATION.partition(",")[0] in said.signer
+    assert said.key == claim_material(authority.signer.chain[0])
 
 
 def test_manifest_has_the_fields_of_the_profile_and_no_others(authority: Authority) -> None:
@@ -168,6 +177,33 @@ def test_sign_refuses_a_file_that_is_signed(authority: Authority) -> None:
     signed = sign(picture(Kind.WEBP), make_claim(), authority.signer)
     with pytest.raises(AlreadySigned):
         sign(signed.file, make_claim(2), authority.signer)
+
+
+def test_grandparent_changed_after_signing_is_found(authority: Authority, trust: Trust) -> None:
+    file = picture(Kind.PNG)
+    for number in (1, 2, 3):
+        parent = read_parent(file, trust)
+        file = sign(picture(Kind.PNG), make_claim(number), authority.signer, parent=parent).file
+    assert read(file, trust, now=NOW).state is State.TRUSTED
+    oldest = parse_superbox(scan(file).store or b"").children[0].payload
+    changed = oldest[:-1] + bytes([oldest[-1] ^ 1])  # a bit of its signature
+    seen = read(_repaired(file.replace(oldest, changed)), trust, now=NOW)
+    assert seen.state is State.INVALID
+    assert seen.independent.reason is Reason.ASSERTION_MISMATCH
+
+
+def test_store_with_a_manifest_missing_or_over_is_malformed(
+    authority: Authority, trust: Trust
+) -> None:
+    parent = read_parent(sign(picture(Kind.PNG), make_claim(1), authority.signer).file, trust)
+    stray = format_superbox(MANIFEST, "urn:c2pa:stray")
+    twice = parent.manifests * 2
+    for manifests in ((), (stray, *parent.manifests), twice):
+        wrong = Parent(parent.ingredient, manifests)
+        file = sign(picture(Kind.PNG), make_claim(2), authority.signer, parent=wrong).file
+        seen = read(file, trust, now=NOW)
+        assert seen.state is not State.TRUSTED
+        assert seen.independent.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("kind", KINDS)
