@@ -99,8 +99,14 @@ GENERATORS: dict[str, Spec] = {
         draws="one thing in the style of 3D icons, 128 px",
         licence="Apache-2.0; trained on MIT-licensed icons and permissively licensed photographs",
         side=128,
-        transformer=Weights("icons-128.safetensors", bytes.fromhex("00" * 32)),
-        codec=Weights("icons-128-codec.safetensors", bytes.fromhex("00" * 32)),
+        transformer=Weights(
+            "icons-128.safetensors",
+            bytes.fromhex("40ca76d5f9dd136594f0ce3e3d164c34b003ed133d62777121959db785941caa"),
+        ),
+        codec=Weights(
+            "icons-128-codec.safetensors",
+            bytes.fromhex("3fd2c8aafe6c56231db4d4588ef3cf0039aa426c378eb54f63cf0d5e70be226d"),
+        ),
         pairs="icons-128-pairs.safetensors",
         build_model=_icons_model,
         build_codec=_icons_codec,
