@@ -1,6 +1,9 @@
 """Files that are there whole or not at all."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,3 +26,11 @@ def read_file(path: Path, limit: int) -> bytes:
     """At most one byte more than `limit`, so that who parses it sees that it is too long."""
     with path.open("rb") as file:
         return file.read(limit + 1)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time on this machine; the lock goes with the process that holds it."""
+    with path.with_name(path.name + ".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -19,7 +19,18 @@ from provenance.ledger.encoding import printable
 from workers.commands import Usage
 
 # Each is the module of workers.commands of that name.
-COMMANDS = ("init", "generate", "mark", "verify", "bench", "proof", "keys", "drill")
+COMMANDS = (
+    "init",
+    "generate",
+    "mark",
+    "verify",
+    "bench",
+    "proof",
+    "log",
+    "evidence",
+    "keys",
+    "drill",
+)
 KNOWN = (  # errors whose text is for the user, by name: a module never imported raised none
     "generators.catalog.BadWeights",
     "generators.catalog.UnknownGenerator",

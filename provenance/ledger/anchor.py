@@ -6,16 +6,14 @@ stops where it would have forked. The anchor is written and synced before the ch
 out, and it belongs on another disk than the database, in another backup.
 """
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
 from provenance.database import transaction
-from provenance.files import write_file
+from provenance.files import locked, write_file
 from provenance.ledger.checkpoint import (
     Checkpoint,
     format_checkpoint,
@@ -36,7 +34,7 @@ def sign_checkpoint(engine: Engine, signers: Sequence[Signer], anchor: Path) -> 
     missing.
     """
     keys = [signer.verifier for signer in signers]
-    with _locked(anchor), transaction(engine) as session:
+    with locked(anchor), transaction(engine) as session:
         lock_log(session)
         kept, latest = read_anchor(anchor), latest_checkpoint(session)
         if kept is None and latest is not None:
@@ -124,11 +122,3 @@ def _store(session: Session, size: int, note: bytes) -> None:
     last = session.scalar(select(func.max(CheckpointRow.number)))
     number = 0 if last is None else last + 1
     session.execute(insert(CheckpointRow), [{"number": number, "size": size, "note": note}])
-
-
-@contextmanager
-def _locked(anchor: Path) -> Iterator[None]:
-    """One signer at a time on this machine; the lock goes with the process that holds it."""
-    with anchor.with_name(anchor.name + ".lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provenance.ledger.checkpoint import Timestamp, parse_checkpoint
+from provenance.ledger.checkpoint import Timestamp, open_checkpoint, parse_checkpoint
 from provenance.ledger.dating import all_timestamps, read_timestamps
 from provenance.ledger.errors import NotLogged
 from provenance.ledger.evidence import MAX_EXHIBITS, MAX_TIMESTAMPS, Exhibit, Pack
@@ -23,13 +23,14 @@ def gather_pack(
     session: Session,
     indexes: Sequence[int],
     *,
-    key: Verifier,
+    log: Sequence[Verifier],
     attached: Mapping[int, Mapping[str, bytes]],
 ) -> Pack:
     """These entries, and all that later entries state about them, each with its proof.
 
     They are proven under the earliest checkpoint that covers all of them and was dated by an
-    authority, else under the newest. Raises NotLogged.
+    authority, else under the newest. `log` holds every key the log ever signed with. Raises
+    NotLogged.
     """
     _check_count(len(indexes))
     chosen = sorted({*indexes, *find_statements_about(session, indexes)})
@@ -39,7 +40,9 @@ def gather_pack(
         Exhibit(format_proof(prove_under(session, index, note)), attached.get(index, {}))
         for index in chosen
     )
-    return Pack(key, exhibits, tuple(timestamps[:MAX_TIMESTAMPS]))
+    key = open_checkpoint(timestamps[0].note if timestamps else note, log).signers[0]
+    of_key = [one for one in timestamps if key in open_checkpoint(one.note, log).signers]
+    return Pack(key, exhibits, tuple(of_key[:MAX_TIMESTAMPS]))
 
 
 def find_period(session: Session, since: datetime, until: datetime) -> range:

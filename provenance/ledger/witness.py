@@ -15,7 +15,7 @@ from provenance.ledger.errors import Malformed, Refused
 from provenance.ledger.merkle import EMPTY_ROOT, Hash, check_consistency
 from provenance.ledger.note import MAX_NOTE_BYTES, Signer, Verifier, cosign_note
 
-_MAX_REQUEST_BYTES = MAX_NOTE_BYTES + 64 * 45 + 32  # a note, 63 hashes at most, a size
+MAX_REQUEST_BYTES = MAX_NOTE_BYTES + 64 * 45 + 32  # a note, 63 hashes at most, a size
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def format_request(request: Request) -> bytes:
 
 
 def parse_request(data: bytes) -> Request:
-    if len(data) > _MAX_REQUEST_BYTES:
-        raise Malformed(f"request is longer than {_MAX_REQUEST_BYTES} bytes")
+    if len(data) > MAX_REQUEST_BYTES:
+        raise Malformed(f"request is longer than {MAX_REQUEST_BYTES} bytes")
     head, gap, checkpoint = data.partition(b"\n\n")
     first, *hashes = parse_utf8(head, what="request").split("\n")
     if not gap or not first.startswith("old "):

@@ -6,6 +6,20 @@ parsed options and a console on standard error that gives the exit status.
 
 from __future__ import annotations
 
+import argparse
+from datetime import UTC, datetime
+
 
 class Usage(ValueError):
     """An option that makes no sense; the text says which."""
+
+
+def moment(text: str) -> datetime:
+    """A time with its zone, e.g. 2026-11-22T10:56:18Z."""
+    try:
+        parsed = datetime.fromisoformat(text)
+        if parsed.tzinfo is None:
+            raise argparse.ArgumentTypeError(f"{text!r} has no time zone: add Z for UTC")
+        return parsed.astimezone(UTC)
+    except (ValueError, OverflowError) as e:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-11-22T10:56Z") from e

@@ -31,7 +31,7 @@ from provenance.ledger.note import MAX_NOTE_BYTES, Verifier, parse_vkey
 from provenance.ledger.record import KeyRotation, Picture, Record, parse_record
 from provenance.tables import CheckpointRow, EntryRow
 from provenance.timestamp import open_timestamp, parse_roots
-from workers.commands.keys import moment
+from workers.commands import moment
 from workers.folder import DataFolder, data_folder, open_folder
 
 AUTHORITY = "timestamp authority"

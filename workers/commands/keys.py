@@ -22,7 +22,7 @@ from provenance.keyring import Keyring
 from provenance.keys import CHECKING, SIGNING, Key, Purpose, claim_material, log_signer
 from provenance.ledger.note import format_vkey
 from provenance.rotation import change_keys
-from workers.commands import Usage
+from workers.commands import Usage, moment
 from workers.folder import TENANT, DataFolder, data_folder, open_folder
 
 
@@ -50,17 +50,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         command.add_argument(
             "--certificate", type=Path, metavar="PEM", help="of a new claim key, leaf first"
         )
-
-
-def moment(text: str) -> datetime:
-    """A time with its zone, e.g. 2026-11-22T10:56:18Z."""
-    try:
-        parsed = datetime.fromisoformat(text)
-        if parsed.tzinfo is None:
-            raise argparse.ArgumentTypeError(f"{text!r} has no time zone: add Z for UTC")
-        return parsed.astimezone(UTC)
-    except (ValueError, OverflowError) as e:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-11-22T10:56Z") from e
 
 
 def run_list(options: argparse.Namespace, console: Console) -> int:

@@ -26,7 +26,7 @@ WITNESS = Signer("w.example", Algorithm.COSIGNATURE, b"\x03" * 32)
 
 def packed(log: Log, *indexes: int) -> bytes:
     with snapshot(log.engine) as session:
-        return format_pack(gather_pack(session, indexes, key=LOG.verifier, attached={}))
+        return format_pack(gather_pack(session, indexes, log=[LOG.verifier], attached={}))
 
 
 def opened(data: bytes) -> Evidence:
