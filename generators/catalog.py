@@ -105,7 +105,7 @@ GENERATORS: dict[str, Spec] = {
         ),
         codec=Weights(
             "icons-128-codec.safetensors",
-            bytes.fromhex("3fd2c8aafe6c56231db4d4588ef3cf0039aa426c378eb54f63cf0d5e70be226d"),
+            bytes.fromhex("228036de0b3b25da26198e8b01471b191d12d7920d4b3405eed5a6153efc7baa"),
         ),
         pairs="icons-128-pairs.safetensors",
         build_model=_icons_model,

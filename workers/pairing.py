@@ -21,9 +21,7 @@ def main() -> None:
     matching = match_codes(codes.vectors.numpy(force=True), Metric(codes.metric))
     path = WEIGHTS / spec.pairs
     matching.save(path, spec.codec.digest)
-    sys.stdout.write(
-        f"{path}: {codes.size // 2} pairs, cosine {matching.similarity.min():.3f} up\n"
-    )
+    sys.stdout.write(f"{path}: {codes.size // 2} pairs, cosine at least {matching.worst:.3f}\n")
 
 
 if __name__ == "__main__":
