@@ -105,7 +105,7 @@ GENERATORS: dict[str, Spec] = {
         ),
         codec=Weights(
             "icons-128-codec.safetensors",
-            bytes.fromhex("228036de0b3b25da26198e8b01471b191d12d7920d4b3405eed5a6153efc7baa"),
+            bytes.fromhex("b90969c5fff1c7a33e2653c469d93197d9bbb62c67d3ec690764911b0a0cdf72"),
         ),
         pairs="icons-128-pairs.safetensors",
         build_model=_icons_model,
