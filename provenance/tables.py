@@ -2,7 +2,8 @@
 
 Of the log's tables (entries, nodes, checkpoints, timestamps, lookups) no row is ever changed or
 deleted: triggers made by the migrations refuse it. Only `openings`, the salts and values behind
-commitments, may be deleted, which is what erasure means.
+commitments, may be deleted, which is what erasure means. The rows of `fingerprints` repeat what
+records say, for the search.
 """
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, MetaData, String
@@ -91,3 +92,15 @@ class OpeningRow(Table):
     field: Mapped[str] = mapped_column(String(512), primary_key=True)
     salt: Mapped[bytes] = mapped_column(LargeBinary)
     value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class FingerprintRow(Table):
+    """What the picture that an entry records looks like: PDQ's 32 bytes and quality, 0 to 100."""
+
+    __tablename__ = "fingerprints"
+
+    entry: Mapped[int] = mapped_column(
+        Index, ForeignKey(EntryRow.index), primary_key=True, autoincrement=False
+    )
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    quality: Mapped[int] = mapped_column(Integer)
