@@ -55,3 +55,4 @@ train: .venv/installed $(ICONS)
 	    --checkpoint $(CHECKPOINTS)/tuned.pt
 	$(BIN)/python -m generators.training.export --transformer $(CHECKPOINTS)/transformer.pt \
 	    --codec $(CHECKPOINTS)/tuned.pt
+	@echo "Write these digests into generators/catalog.py, then: $(BIN)/python -m workers.pairing"

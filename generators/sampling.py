@@ -57,6 +57,10 @@ class Unmarked:
         return tokens
 
 
+class BadRequest(ValueError):
+    """A wish that cannot be drawn; the text says which part and why."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One picture wished for."""
@@ -64,6 +68,10 @@ class Request:
     prompt: str
     seed: int
     sampling: Sampling = Sampling()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise BadRequest(f"seed must be between 0 and 2^63 - 1, not {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,6 @@ class Drawn:
     request: Request
     tokens: NDArray[np.int64]
     pixels: NDArray[np.uint8]
-
-
-class BadRequest(ValueError):
-    """A wish that cannot be drawn; the text says which part and why."""
 
 
 def mix(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
@@ -130,9 +134,6 @@ def draw(
     """Draw a batch; every request has a mark of its own (or `Unmarked`), in the same order."""
     if len(watermarks) != len(requests) or not requests:
         raise BadRequest(f"{len(requests)} requests need as many marks, not {len(watermarks)}")
-    for request in requests:
-        if not 0 <= request.seed < 2**63:
-            raise BadRequest(f"seed must be between 0 and 2^63 - 1, not {request.seed}")
     rngs = [torch.Generator().manual_seed(request.seed) for request in requests]
     run = model.open([request.prompt for request in requests])
     while (proposal := run.propose()) is not None:

@@ -17,6 +17,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
@@ -174,6 +175,17 @@ def _upright(picture: Image.Image, exif: bytes | None) -> Image.Image:
     except Exception:  # noqa: BLE001 - a broken block may raise anything, and then says nothing
         turn = None
     return picture if turn is None else picture.transpose(turn)
+
+
+def pixel_digest(pixels: Pixels) -> bytes:
+    """SHA-256 of the picture as 8-bit pixels: equal for every lossless file of the same picture.
+
+    Over the line `countermark-pixels/1`, width and height in 4 bytes each, big-endian, and the
+    rows from the top in R, G, B.
+    """
+    picture = _eight_bit(pixels)
+    size = picture.width.to_bytes(4, "big") + picture.height.to_bytes(4, "big")
+    return sha256(b"countermark-pixels/1\n" + size + picture.tobytes()).digest()
 
 
 def _eight_bit(pixels: Pixels) -> Image.Image:

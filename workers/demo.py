@@ -1,15 +1,19 @@
-"""`make demo`: draw, mark, attack and verify, on this machine, in one table and one picture.
+"""`make demo`: draw, mark, sign, attack and verify, here, in one table and one picture.
 
-Six prompts are drawn and marked; each picture is verified as it is and after what pictures meet on
-their way. A real photograph and a drawing without a mark are verified too, and must not match.
+Six prompts are drawn, marked, signed and recorded; each picture is verified as it is and after what
+pictures meet on their way, and the first one's proof is checked where there is no database. A real
+photograph and a drawing without a mark are verified too, and must not match.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +26,17 @@ from sklearn.datasets import load_sample_image
 from generators.catalog import Generator, load_generator
 from generators.sampling import Drawn, Request, Unmarked, draw
 from provenance.image import Pixels, encode_png
+from provenance.ledger.note import format_vkey
 from provenance.robustness.attacks import attacked, find
+from provenance.verdict.table import Outcome as Verdict
 from provenance.watermark.detect import Finding, Outcome
-from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.search import FULL
-from workers.folder import TENANT, load_keys, make
+from workers.examine import Library, open_library
+from workers.folder import TENANT, DataFolder, load_claim_signer, make, open_folder
 from workers.generate import generate
 from workers.marking import Kind, Marker
-from workers.verify import verify
+from workers.seal import Sealed, seal
+from workers.verify import Judged, judge
 
 FOLDER = Path("demo")
 PROMPTS = (
@@ -68,9 +75,10 @@ def floats(drawn: Drawn) -> Pixels:
     return np.ascontiguousarray(drawn.pixels.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
-def look(pixels: Pixels, marker: Marker, keys: Sequence[Key]) -> Finding:
-    """The finding about a picture, through a file."""
-    return verify(encode_png(pixels), name="demo", marker=marker, keys=keys, plan=FULL).mark
+def look(data: bytes, marker: Marker, folder: DataFolder, library: Library) -> Judged:
+    """What verifying a file tells."""
+    keys = folder.keyring.marks().keys
+    return judge(data, name="demo", marker=marker, keys=keys, plan=FULL, library=library)
 
 
 def shown(finding: Finding) -> str:
@@ -105,34 +113,64 @@ class Sheet:
         self._page.save(path)
 
 
+def drawings(
+    generator: Generator, marker: Marker, folder: DataFolder, console: Console
+) -> list[Sealed]:
+    """The prompts drawn, marked, signed and recorded; files and proofs are written."""
+    key = folder.keyring.marks().active(TENANT)
+    signer = load_claim_signer(folder, now=datetime.now(UTC))
+    out = []
+    for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing", console=console)):
+        marked = generate(generator, marker, [Request(prompt, row)], mark=mark, key=key)
+        out += seal(folder, signer, marked, marker=marker, key=key)
+        (FOLDER / f"{row + 1}.png").write_bytes(out[-1].file)
+        (FOLDER / f"{row + 1}.tlog-proof").write_bytes(out[-1].proof)
+    return out
+
+
 def marked_rows(
-    generator: Generator, marker: Marker, keys: Sequence[Key], sheet: Sheet, console: Console
+    pictures: Sequence[Sealed], see: Callable[[bytes], Judged], sheet: Sheet, console: Console
 ) -> Iterator[tuple[list[str], bool]]:
-    """A table row a prompt, and whether the picture as it left is found."""
-    key = next(k for k in keys if k.tenant == TENANT and k.state is KeyState.ACTIVE)
-    for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing and attacking", console=console)):
-        marked = generate(generator, marker, [Request(prompt, row)], mark=mark, key=key)[0]
-        (FOLDER / f"{row + 1}.png").write_bytes(marked.png)
-        findings = []
+    """A table row a prompt, and whether the picture as it left is what the log says."""
+    for row, sealed in enumerate(track(pictures, "attacking and verifying", console=console)):
+        pixels, cells, intact = floats(sealed.marked.drawn), [], False
         for column, name in enumerate(ATTACKS):
-            hurt = attacked(floats(marked.drawn), find(name), seed=row)
-            findings.append(look(hurt, marker, keys))
-            sheet.put(row, column, hurt, findings[-1], name if column else prompt[:22])
-        cells = [shown(finding) for finding in findings]
-        yield [prompt, mark.value, *cells], findings[0].outcome is Outcome.DETECTED
+            hurt = attacked(pixels, find(name), seed=row)
+            judged = see(encode_png(hurt) if column else sealed.file)
+            verdict = judged.verdict.outcome
+            cells.append(f"{shown(judged.verified.mark)} {verdict}")
+            title = name if column else sealed.marked.drawn.request.prompt[:22]
+            sheet.put(row, column, hurt, judged.verified.mark, title)
+            if not column:
+                intact = verdict is Verdict.INTACT
+        yield [sealed.marked.drawn.request.prompt, sealed.marked.mark.value, *cells], intact
 
 
 def unmarked_rows(
-    generator: Generator, marker: Marker, keys: Sequence[Key], sheet: Sheet
+    generator: Generator, see: Callable[[bytes], Judged], sheet: Sheet
 ) -> Iterator[tuple[list[str], bool]]:
     """A table row for a drawing without a mark and one for a photograph; neither may match."""
     wish = [Request(PROMPTS[0][0], 99)]
     bare = draw(generator.model, generator.codec, wish, watermarks=[Unmarked()])[0]
     pictures = (("unmarked drawing", floats(bare)), ("real photograph", photograph()))
     for column, (title, pixels) in enumerate(pictures):
-        finding = look(pixels, marker, keys)
+        judged = see(encode_png(pixels))
+        finding = judged.verified.mark
         sheet.put(len(PROMPTS), column, pixels, finding, title)
-        yield [title, "none", shown(finding)], finding.outcome is not Outcome.DETECTED
+        cell = f"{shown(finding)} {judged.verdict.outcome}"
+        yield [title, "none", cell], finding.outcome is not Outcome.DETECTED
+
+
+def check_proof(folder: DataFolder, console: Console) -> bool:
+    """The first picture's proof, checked by a process that has neither database nor keys."""
+    vkey = format_vkey(folder.keyring.log_verifiers()[0])
+    asked = ["proof", "check", str(FOLDER / "1.tlog-proof"), "--key", vkey]
+    nowhere = dict(os.environ) | {"COUNTERMARK_DATA": os.devnull}
+    run = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "workers.command", *asked], env=nowhere, check=False
+    )
+    console.print(f"countermark {' '.join(asked[:3])} --key ...: status {run.returncode}")
+    return run.returncode == 0
 
 
 def main() -> int:
@@ -143,22 +181,27 @@ def main() -> int:
     data = FOLDER / "data"
     if not data.exists():
         make(data, now=datetime.now(UTC))
-    keys = load_keys(data).keys
     generator = load_generator("icons-128")
     marker = Marker(generator.name, generator.spec, generator.codec)
     table = Table("picture", "mark", *("as it left" if a == "none" else a for a in ATTACKS))
     sheet = Sheet(len(PROMPTS) + 1)
-    rows = list(marked_rows(generator, marker, keys, sheet, console))
-    rows += unmarked_rows(generator, marker, keys, sheet)
+    with open_folder(data) as folder:
+        pictures = drawings(generator, marker, folder, console)
+        with open_library(folder) as library:
+            see = partial(look, marker=marker, folder=folder, library=library)
+            rows = list(marked_rows(pictures, see, sheet, console))
+            rows += unmarked_rows(generator, see, sheet)
+        proven = check_proof(folder, console)
     for cells, _ in rows:
         table.add_row(*cells)
     sheet.save(FOLDER / "sheet.png")
     console.print(table)
     console.print(
-        f"Numbers are exact false-match probabilities, corrected for all trials. Pictures and the "
-        f"contact sheet are in {FOLDER}/ ({time.monotonic() - started:.0f} s)."
+        f"Numbers are exact false-match probabilities, corrected for all trials, with the verdict "
+        f"under them. Pictures, proofs and the contact sheet are in {FOLDER}/ "
+        f"({time.monotonic() - started:.0f} s)."
     )
-    return 0 if all(right for _, right in rows) else 1
+    return 0 if proven and all(right for _, right in rows) else 1
 
 
 if __name__ == "__main__":

@@ -67,6 +67,10 @@ class Marker:
         digest = self.spec.codec.digest
         return Scheme("posthoc/1", self.name, digest, independent(codes), LISTS)
 
+    def scheme(self, kind: Kind) -> Scheme:
+        """What a kind of mark is detected under."""
+        return self._schemes[kind]
+
     def watermark(self, kind: Kind, key: Key, request_id: str, *, delta: float) -> Mark:
         """The hooks for one request; `delta` is the lexical bias in nats, unused by a pure swap."""
         scheme = self._schemes[kind]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provenance.image import read_image
+from provenance.image import Pixels, read_image
+from provenance.verdict.table import Verdict, decide
 from provenance.watermark.detect import Finding, detect
 from provenance.watermark.keys import Key
 from provenance.watermark.search import Cost, Plan
+from workers.examine import Library, examine
 from workers.marking import Marker
 
 
 @dataclass(frozen=True)
 class Verified:
-    """The findings about one file, and what it cost to look for them."""
+    """Whether one file carries a mark, and what it cost to look for it."""
 
     name: str
     width: int
@@ -23,9 +25,35 @@ class Verified:
     cost: Cost
 
 
+@dataclass(frozen=True)
+class Judged:
+    """All that is known about one file, and what it comes to."""
+
+    verified: Verified
+    verdict: Verdict
+
+
 def verify(data: bytes, *, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:
     """Look for any mark of these keys; raises Unreadable for what is no picture."""
+    return _search(read_image(data, name=name), name, marker, keys, plan)
+
+
+def judge(
+    data: bytes,
+    *,
+    name: str,
+    marker: Marker,
+    keys: Sequence[Key],
+    plan: Plan,
+    library: Library,
+) -> Judged:
+    """Mark, record, manifest, fingerprint and revocations; raises Unreadable."""
     pixels = read_image(data, name=name)
+    verified = _search(pixels, name, marker, keys, plan)
+    return Judged(verified, decide(examine(library, data, pixels, verified.mark)))
+
+
+def _search(pixels: Pixels, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:
     search = marker.search(pixels, plan)
     finding = detect(search.views(), marker.banks(keys), planned=search.planned)
     return Verified(name, pixels.shape[2], pixels.shape[1], finding, search.cost)

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -31,17 +34,38 @@ def test_a_prompt_becomes_a_picture_that_verifies(
     with Image.open(home / "f.png") as picture:
         assert picture.size == (128, 128)
     assert main(["verify", "f.png", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["mark"]
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"]["outcome"] == "intact"
+    assert told["findings"]["manifest"]["state"] == "ours"
+    found = told["mark"]
     assert found["outcome"] == "detected"
     assert found["p_corrected"] <= 1e-6
     assert found["p_corrected"] == pytest.approx(found["p"] * found["trials"])
     assert "origin unconfirmed" in found["caveat"]
 
 
-def test_the_same_seed_gives_the_same_file(home: Path) -> None:
+def test_the_same_seed_gives_the_same_picture_under_a_signature_of_its_own(home: Path) -> None:
     for name in ("a.png", "b.png"):
         assert main(["generate", "a bus", "--out", name, "--seed", "9", "--mark", "both"]) == 0
-    assert (home / "a.png").read_bytes() == (home / "b.png").read_bytes()
+    with Image.open(home / "a.png") as a, Image.open(home / "b.png") as b:
+        assert np.array_equal(np.asarray(a), np.asarray(b))
+    assert (home / "a.png").read_bytes() != (home / "b.png").read_bytes()
+
+
+def test_a_proof_is_written_and_checked_where_there_is_no_database(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "a bus", "--out", "a.png", "--seed", "9", "--proof"]) == 0
+    capsys.readouterr()
+    assert main(["keys", "list", "--purpose", "log"]) == 0
+    vkey = capsys.readouterr().out.split("active: ")[1].strip()
+    asked = [sys.executable, "-m", "workers.command", "proof", "check", "a.tlog-proof"]
+    elsewhere = dict(os.environ) | {"COUNTERMARK_DATA": str(home / "nowhere")}
+    run = subprocess.run(
+        [*asked, "--key", vkey], env=elsewhere, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "proven: entry 0" in run.stdout
 
 
 def test_another_installation_does_not_recognise_the_mark(
@@ -51,7 +75,7 @@ def test_another_installation_does_not_recognise_the_mark(
     monkeypatch.setenv("COUNTERMARK_DATA", str(home / "elsewhere"))
     assert main(["init"]) == 0
     assert main(["verify", "f.png", "--search", "quick"]) == 1
-    assert "not with these keys" in " ".join(capsys.readouterr().out.split())
+    assert "no evidence" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_flat_picture_is_inconclusive(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

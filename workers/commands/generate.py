@@ -1,10 +1,13 @@
-"""`countermark generate`: draw, mark, read back, write."""
+"""`countermark generate`: draw, mark, read back, sign, record, write."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -14,9 +17,10 @@ from generators.catalog import GENERATORS, load_generator
 from generators.sampling import Request
 from provenance.robustness.attacks import Attack, find
 from workers.commands import Usage
-from workers.folder import TENANT, data_folder, load_keys
-from workers.generate import Marked, generate
+from workers.folder import TENANT, data_folder, load_claim_signer, open_folder
+from workers.generate import generate
 from workers.marking import Kind, Marker
+from workers.seal import Sealed, seal
 
 MOST = 64  # pictures a call
 LONGEST = 500  # characters of a prompt
@@ -37,6 +41,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="ATTACK",
         help="what the mark must survive, e.g. jpeg-50: drawn more strongly marked until it does",
     )
+    draw.add_argument("--proof", action="store_true", help="write F.tlog-proof beside each picture")
     draw.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
     draw.set_defaults(run=run)
 
@@ -51,29 +56,41 @@ def outputs(out: Path, count: int) -> list[Path]:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Draw, mark, read back, write."""
     files, survive = checked(options)
-    key = load_keys(data_folder(os.environ)).active(TENANT)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     requests = [Request(options.prompt, seed + n) for n in range(options.count)]
-    generator = load_generator(options.model)
-    marker = Marker(generator.name, generator.spec, generator.codec)
+    with open_folder(data_folder(os.environ)) as folder:
+        key = folder.keyring.marks().active(TENANT)
+        signer = load_claim_signer(folder, now=datetime.now(UTC))
+        generator = load_generator(options.model)
+        marker = Marker(generator.name, generator.spec, generator.codec)
+        with progress_bar(console) as progress:
+            pictures = generate(
+                generator,
+                marker,
+                requests,
+                mark=options.mark,
+                key=key,
+                survive=survive,
+                progress=progress,
+            )
+        sealed = seal(folder, signer, pictures, marker=marker, key=key)
+    for file, picture in zip(files, sealed, strict=True):
+        write(file, picture.file)
+        if options.proof:
+            write(file.with_suffix(".tlog-proof"), picture.proof)
+        Console().print(describe(file, picture), markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """What to call with the steps done and the steps there are."""
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console
     )
     with bar:
         task = bar.add_task("drawing")
-        pictures = generate(
-            generator,
-            marker,
-            requests,
-            mark=options.mark,
-            key=key,
-            survive=survive,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    for file, picture in zip(files, pictures, strict=True):
-        write(file, picture.png)
-        Console().print(describe(file, picture), markup=False, highlight=False, soft_wrap=True)
-    return 0
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def checked(options: argparse.Namespace) -> tuple[list[Path], Attack | None]:
@@ -100,13 +117,14 @@ def write(file: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def describe(file: Path, picture: Marked) -> str:
+def describe(file: Path, sealed: Sealed) -> str:
     """One line about a picture made."""
-    finding = picture.finding
+    picture = sealed.marked
+    finding, survived = picture.finding, picture.survived
     strength = "" if picture.mark is Kind.SWAP else f" of {picture.strength:g} nats"
-    survived = picture.survived
     after = f", after {survived.attack} {survived.finding.corrected:.1e}" if survived else ""
     return (
         f"{file}  seed {picture.drawn.request.seed}  {picture.mark} mark{strength}, read back "
-        f"from the file: false-match probability {finding.corrected:.1e}{after}"
+        f"from the file: false-match probability {finding.corrected:.1e}{after}; signed, entry "
+        f"{sealed.index} of the log"
     )

@@ -1,4 +1,4 @@
-"""`countermark verify`: one table of findings, or JSON lines."""
+"""`countermark verify`: a verdict a file and the findings under it, in one table or JSON lines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from rich.table import Table
 from generators.catalog import GENERATORS
 from provenance.errors import Unreadable
 from provenance.image import read_file
-from provenance.watermark.detect import Outcome
+from provenance.verdict.finding import Finding, MarkState, RecordState
+from provenance.verdict.page import MEANING
+from provenance.verdict.table import Verdict
 from provenance.watermark.search import FULL, QUICK, STANDARD
-from workers.folder import data_folder, load_keys
+from workers.examine import open_library
+from workers.folder import data_folder, open_folder
 from workers.marking import load_marker
-from workers.verify import Verified, verify
+from workers.verify import Judged, Verified, judge
 
 PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
 
@@ -36,78 +39,127 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Look at every file; one table, or JSON lines."""
-    keys = load_keys(data_folder(os.environ)).keys
-    marker, plan = load_marker(options.model), PLANS[options.search]
-    status, results = 0, []
-    for file in options.files:
-        try:
-            data = read_file(file)
-            found = verify(data, name=str(file), marker=marker, keys=keys, plan=plan)
-        except Unreadable as e:
-            console.print(f"countermark: {e}", markup=False, highlight=False, soft_wrap=True)
-            status = 2
+    with open_folder(data_folder(os.environ)) as folder, open_library(folder) as library:
+        keys = folder.keyring.marks().keys
+        marker, plan = load_marker(options.model), PLANS[options.search]
+        status, results = 0, []
+        for file in options.files:
+            try:
+                data, name = read_file(file), str(file)
+                found = judge(data, name=name, marker=marker, keys=keys, plan=plan, library=library)
+            except Unreadable as e:
+                console.print(f"countermark: {e}", markup=False, highlight=False, soft_wrap=True)
+                status = 2
+                if options.json:
+                    print(json.dumps({"file": str(file), "error": e.reason}))  # noqa: T201
+                continue
+            results.append(found)
+            status = max(status, 0 if is_ours(found.verdict) else 1)
             if options.json:
-                print(json.dumps({"file": str(file), "error": e.reason}))  # noqa: T201
-            continue
-        results.append(found)
-        if found.mark.outcome is not Outcome.DETECTED:
-            status = max(status, 1)
-        if options.json:
-            print(json.dumps(as_json(found, plan.name)))  # noqa: T201
+                print(json.dumps(as_json(found, plan.name)))  # noqa: T201
     if results and not options.json:
         Console().print(table(results))
-        seconds = sum(found.cost.seconds for found in results)
+        seconds = sum(found.verified.cost.seconds for found in results)
         Console().print(f"{plan.name} search, {seconds:.1f} s", highlight=False)
     return status
 
 
-def as_json(found: Verified, plan: str) -> dict[str, Any]:
+def is_ours(verdict: Verdict) -> bool:
+    """Whether a mark of ours was found, or the log has the picture."""
+    findings = verdict.findings
+    marked = findings.mark.state is MarkState.DETECTED
+    return marked or findings.record.state is not RecordState.NONE
+
+
+def as_json(found: Judged, plan: str) -> dict[str, Any]:
     """One file's findings with plain values."""
+    verdict, verified = found.verdict, found.verified
+    return {
+        "file": verified.name,
+        "width": verified.width,
+        "height": verified.height,
+        "verdict": {
+            "outcome": verdict.outcome.value,
+            "says": MEANING[verdict.outcome].says,
+            "leaves_open": MEANING[verdict.outcome].leaves_open,
+            "row": verdict.row,
+            "table": verdict.table,
+            "entries": verdict.entries,
+        },
+        "findings": {name: finding_json(one) for name, one in findings(verdict)},
+        "mark": mark_json(verified, plan),
+    }
+
+
+def findings(verdict: Verdict) -> list[tuple[str, Finding[Any]]]:
+    """Every finding with its name."""
+    every = verdict.findings
+    named = ("record", "manifest", "mark", "fingerprint", "revocation")
+    return [(name, getattr(every, name)) for name in named]
+
+
+def finding_json(finding: Finding[Any]) -> dict[str, Any]:
+    """A finding with its number, version and caveat."""
+    check = finding.check
+    return {
+        "state": finding.state.value,
+        "quantity": check.quantity,
+        "value": check.value,
+        "threshold": check.threshold,
+        "version": check.version,
+        "caveat": check.caveat,
+        "entries": finding.entries,
+    }
+
+
+def mark_json(found: Verified, plan: str) -> dict[str, Any]:
+    """The search for marks in all its numbers."""
     mark = found.mark
     match = mark.match
     return {
-        "file": found.name,
-        "width": found.width,
-        "height": found.height,
-        "mark": {
-            "outcome": mark.outcome.value,
-            "reason": mark.reason.value if mark.reason else None,
-            "test": mark.test.value,
-            "p": mark.p,
-            "p_corrected": mark.corrected,
-            "trials": mark.family.size,
-            "family": str(mark.family),
-            "threshold": mark.threshold,
-            "units": mark.units,
-            "scheme": match.scheme if match else None,
-            "model": match.model if match else None,
-            "key": match.key_id if match else None,
-            "key_state": match.key_state.value if match else None,
-            "list": match.list_index if match else None,
-            "geometry": match.geometry if match else None,
-            "caveat": mark.caveat,
-            "search": {
-                "plan": plan,
-                "views": found.cost.views,
-                "windows_scanned": found.cost.scanned,
-                "seconds": round(found.cost.seconds, 3),
-            },
+        "outcome": mark.outcome.value,
+        "reason": mark.reason.value if mark.reason else None,
+        "test": mark.test.value,
+        "p": mark.p,
+        "p_corrected": mark.corrected,
+        "trials": mark.family.size,
+        "family": str(mark.family),
+        "threshold": mark.threshold,
+        "units": mark.units,
+        "scheme": match.scheme if match else None,
+        "model": match.model if match else None,
+        "key": match.key_id if match else None,
+        "key_state": match.key_state.value if match else None,
+        "list": match.list_index if match else None,
+        "geometry": match.geometry if match else None,
+        "caveat": mark.caveat,
+        "search": {
+            "plan": plan,
+            "views": found.cost.views,
+            "windows_scanned": found.cost.scanned,
+            "seconds": round(found.cost.seconds, 3),
         },
     }
 
 
-def table(results: Sequence[Verified]) -> Table:
-    """All findings in one table."""
-    out = Table("file", "looked for", "found", "false-match probability", "what it does not mean")
+def table(results: Sequence[Judged]) -> Table:
+    """The verdict about each file, and every finding under it."""
+    out = Table("file", "looked for", "found", "number", "what it does not mean")
     for found in results:
-        mark = found.mark
-        outcome = mark.outcome.value
-        if mark.match:
-            outcome += f" ({mark.match.scheme}, key {mark.match.key_id}, {mark.match.key_state})"
-        if mark.reason:
-            outcome += f": {mark.reason.value}"
-        number = f"{mark.corrected:.1e} for {mark.family.size} trials"
-        out.add_row(plain(found.name), "our mark", outcome, number, mark.caveat)
+        verdict = found.verdict
+        meaning = MEANING[verdict.outcome]
+        said = f"[bold]{verdict.outcome}[/bold]: {meaning.says}"
+        open_ = f"it leaves open: {meaning.leaves_open}"
+        out.add_row(plain(found.verified.name), "[bold]verdict[/bold]", said, "", open_)
+        for name, finding in findings(verdict):
+            check = finding.check
+            state = str(finding.state)
+            if name == "mark" and (match := found.verified.mark.match):
+                state += f" ({match.scheme}, key {match.key_id}, {match.key_state})"
+            limit = f" (threshold {check.threshold})" if check.threshold is not None else ""
+            measured = f"{check.quantity}: {check.value}{limit}"
+            out.add_row("", name, state, measured, check.caveat)
+        out.add_section()
     return out
 
 

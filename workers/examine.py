@@ -1,0 +1,174 @@
+"""Everything that can be looked up about one file, and the verdict it comes to.
+
+The record is looked for by the digests of the file and of its pixels, the manifest is read by two
+readers, the mark and the fingerprint are searched in the pixels, and every entry that one of them
+points to is checked for a revocation. Here the checks' own findings are put into the verdict's
+words; `provenance.verdict` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from sqlalchemy.orm import Session
+
+from provenance import fingerprint, pki
+from provenance.database import snapshot
+from provenance.fingerprint import FingerprintIndex
+from provenance.image import Pixels, pixel_digest
+from provenance.keys import Purpose
+from provenance.ledger.log import find_entries, find_statements, log_size
+from provenance.ledger.record import Revocation
+from provenance.manifest import finding as manifests
+from provenance.manifest.read import Trust, open_trust, read
+from provenance.verdict.finding import (
+    Check,
+    Finding,
+    Findings,
+    FingerprintState,
+    ManifestState,
+    MarkState,
+    RecordState,
+    RevocationState,
+    number,
+)
+from provenance.watermark import detect as marks
+from workers.folder import DataFolder, NoFolder
+
+MANIFEST_VERSION, RECORD_VERSION, MARK_VERSION = "c2pa-2.4/1", "digest/1", "mark/1"
+
+
+@dataclass(frozen=True)
+class Library:
+    """What files are compared with: one state of the log, its fingerprints, trusted signers."""
+
+    session: Session
+    index: FingerprintIndex
+    trust: Trust
+    claim_keys: frozenset[bytes]
+
+
+@contextmanager
+def open_library(folder: DataFolder) -> Iterator[Library]:
+    """The folder's log as it is now; every file examined meanwhile sees the same."""
+    root = folder.path / pki.ROOT
+    try:
+        anchors = root.read_bytes()
+    except OSError as e:
+        raise NoFolder(f"cannot read {root}, the authority of our manifests: {e.strerror}") from e
+    trust = open_trust(anchors, now=datetime.now(UTC))
+    ours = frozenset(key.material for key in folder.keyring.checking(Purpose.CLAIM))
+    with snapshot(folder.engine) as session:
+        index = FingerprintIndex()
+        index.load(session)
+        yield Library(session, index, trust, ours)
+
+
+def examine(library: Library, data: bytes, pixels: Pixels, mark: marks.Finding) -> Findings:
+    """All findings about a file, given its pixels (3, H, W) and what the search for marks found."""
+    record = record_finding(library, data, pixels)
+    manifest = manifest_finding(library, data)
+    looks = fingerprint_finding(library, pixels)
+    named = sorted({*record.entries, *manifest.entries, *looks.entries})
+    return Findings(
+        record=record,
+        manifest=manifest,
+        mark=mark_finding(mark),
+        fingerprint=looks,
+        revocation=revocation_finding(library, named),
+    )
+
+
+def record_finding(library: Library, data: bytes, pixels: Pixels) -> Finding[RecordState]:
+    """Whether the log has this file, or its pixels."""
+    session = library.session
+    for state, name, digest in (
+        (RecordState.FILE, "file", sha256(data).digest()),
+        (RecordState.PIXELS, "pixels", pixel_digest(pixels)),
+    ):
+        if entries := find_entries(session, name, digest):
+            caveat = "whether what the record says is true"
+            return Finding(state, _lookup(len(entries), caveat), tuple(entries))
+    searched = f"not among the {log_size(session)} entries of this log; one bit is enough to miss"
+    return Finding(RecordState.NONE, _lookup(0, searched))
+
+
+def manifest_finding(library: Library, data: bytes) -> Finding[ManifestState]:
+    """What the two readers come to, and whose manifest it is."""
+    found = read(data, library.trust, now=datetime.now(UTC))
+    state = manifest_state(found, library.claim_keys)
+    entries: Sequence[int] = ()
+    if state in (ManifestState.OURS, ManifestState.UNBOUND) and found.statement is not None:
+        entries = find_entries(library.session, "manifest", found.statement.label.encode())
+    agree = int(found.state is not manifests.State.DISPUTED)
+    check = Check(MANIFEST_VERSION, "readers that agree", number(1 + agree), None, found.caveat)
+    return Finding(state, check, tuple(entries))
+
+
+def manifest_state(found: manifests.Finding, ours: frozenset[bytes]) -> ManifestState:
+    """The verdict's word for a reading; a signer is ours if its key is one of our claim keys."""
+    own = found.statement is not None and found.statement.key in ours
+    match found.state:
+        case manifests.State.ABSENT:
+            return ManifestState.ABSENT
+        case manifests.State.TRUSTED:
+            return ManifestState.OURS if own else ManifestState.FOREIGN
+        case manifests.State.UNBOUND:
+            return ManifestState.UNBOUND if own else ManifestState.INVALID
+        case manifests.State.UNTRUSTED | manifests.State.UNCONFIRMED:
+            return ManifestState.UNTRUSTED
+        case manifests.State.DISPUTED:
+            return ManifestState.DISAGREEMENT
+        case manifests.State.INVALID:
+            return ManifestState.INVALID
+
+
+def mark_finding(found: marks.Finding) -> Finding[MarkState]:
+    """The search's outcome with its corrected p."""
+    state = {
+        marks.Outcome.DETECTED: MarkState.DETECTED,
+        marks.Outcome.INCONCLUSIVE: MarkState.INCONCLUSIVE,
+        marks.Outcome.NOT_DETECTED: MarkState.NOT_DETECTED,
+    }[found.outcome]
+    quantity = f"corrected p, {found.test} test, {found.family.size} trials"
+    p, threshold = number(found.corrected), number(found.threshold)
+    return Finding(state, Check(MARK_VERSION, quantity, p, threshold, found.caveat))
+
+
+def fingerprint_finding(library: Library, pixels: Pixels) -> Finding[FingerprintState]:
+    """The recorded pictures that look alike."""
+    found = library.index.search(fingerprint.fingerprint(pixels))
+    state = {
+        fingerprint.Outcome.MATCH: FingerprintState.MATCH,
+        fingerprint.Outcome.NONE: FingerprintState.NONE,
+        fingerprint.Outcome.INCONCLUSIVE: FingerprintState.INCONCLUSIVE,
+    }[found.outcome]
+    if found.matches:
+        quantity, value = "bits of 256 that differ", found.matches[0].distance
+        threshold = number(found.threshold)
+    else:
+        quantity, value = f"matches within {found.threshold} bits of 256", 0
+        threshold = None
+    check = Check(fingerprint.VERSION, quantity, number(value), threshold, found.caveat)
+    return Finding(state, check, tuple(sorted(match.entry for match in found.matches)))
+
+
+def revocation_finding(library: Library, named: Sequence[int]) -> Finding[RevocationState]:
+    """Which of the entries that were pointed to are revoked."""
+    revoked = tuple(
+        index
+        for index in named
+        if any(isinstance(one, Revocation) for one in find_statements(library.session, index))
+    )
+    state = RevocationState.REVOKED if revoked else RevocationState.STANDS
+    caveat = f"as of {log_size(library.session)} entries; a later entry may revoke"
+    check = Check(RECORD_VERSION, "revoked entries", number(len(revoked)), None, caveat)
+    return Finding(state, check, revoked)
+
+
+def _lookup(entries: int, caveat: str) -> Check:
+    return Check(RECORD_VERSION, "entries with this digest", number(entries), None, caveat)
