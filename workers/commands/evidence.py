@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from cryptography.x509 import Certificate
 from rich.console import Console
 
 from provenance.files import read_file, write_file
@@ -83,10 +84,11 @@ def run_pack(options: argparse.Namespace, console: Console) -> int:
 def run_check(options: argparse.Namespace, console: Console) -> int:
     """Say what the pack proves, or why it proves nothing."""
     log, witnesses = [parse_vkey(options.key)], [parse_vkey(key) for key in options.witness]
+    roots = None if options.roots is None else load_roots(options.roots)
     data = read_file(options.file, MAX_ARCHIVE_BYTES)
     try:
         found = open_pack(data, log, witnesses=witnesses, quorum=len(witnesses))
-        dated = date(found, log, options.roots)
+        dated = date(found, log, roots)
     except LedgerError as e:
         said = f"not proven: {printable(str(e))}"
         console.print(said, markup=False, highlight=False, soft_wrap=True)
@@ -95,17 +97,25 @@ def run_check(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def date(found: Evidence, log: Sequence[Verifier], roots: Path | None) -> list[str]:
+def load_roots(path: Path) -> list[Certificate]:
+    """The authorities' certificates that the reader trusts."""
+    from provenance.timestamp import parse_roots
+
+    return parse_roots(read_file(path, MAX_ROOTS))
+
+
+def date(
+    found: Evidence, log: Sequence[Verifier], roots: Sequence[Certificate] | None
+) -> list[str]:
     """What the pack's timestamps prove to someone who trusts these roots."""
     stamps = found.pack.timestamps
     if roots is None:
         return [f"not checked: {len(stamps)} timestamps, without --roots"] if stamps else []
-    from provenance.timestamp import open_timestamp, parse_roots
+    from provenance.timestamp import open_timestamp
 
-    trusted = parse_roots(read_file(roots, MAX_ROOTS))
-    times = [open_timestamp(one, log, trusted).at for one in stamps]
-    if not times:
+    if not stamps:
         raise NotProven("the pack has no timestamp for --roots to check")
+    times = [open_timestamp(one, log, roots).at for one in stamps]
     return [f"dated: the checkpoint was signed by {at.isoformat()}" for at in times]
 
 

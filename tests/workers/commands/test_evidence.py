@@ -153,3 +153,5 @@ def test_what_is_not_proven_says_why_in_one_line(
         said = capsys.readouterr()
         assert (said.out, said.err.count("\n")) == ("", 1)
         assert said.err.startswith("not proven: ")
+    assert check(key, "--roots", "text") == 2
+    assert "not a file of PEM certificates" in capsys.readouterr().err
