@@ -165,7 +165,9 @@ def as_json(one: Judged) -> dict[str, int | str | None]:
 
 def table(judged: Sequence[Judged]) -> Table:
     """All records in one table."""
-    out = Table("entry", "record", "status", "first seen outside")
+    out = Table()
+    for column in ("entry", "record", "status", "first seen outside"):
+        out.add_column(column, overflow="fold")
     for one in judged:
         name = one.record.id if isinstance(one.record, Picture) else one.record.kind
         seen = f"{one.sight.at.isoformat()} by {one.sight.clock}" if one.sight else "never"

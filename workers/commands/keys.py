@@ -61,7 +61,9 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
         for key in shown:
             print(json.dumps(as_json(key)))  # noqa: T201
         return 0
-    table = Table("key", "state", "since", "makes new", "is accepted", title_justify="left")
+    table = Table()
+    for column in ("key", "state", "since", "makes new", "is accepted"):
+        table.add_column(column, overflow="fold")  # an id is copied from here, so never cut short
     for key in shown:
         row = as_json(key)
         table.add_row(row["key"], row["state"], row["since"], row["signs"], row["accepted"])

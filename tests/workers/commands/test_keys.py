@@ -16,7 +16,7 @@ from provenance.database import snapshot
 from provenance.keys import Purpose, claim_material
 from provenance.ledger.audit import check_log
 from provenance.ledger.log import log_size, read_record
-from provenance.ledger.note import parse_vkey
+from provenance.ledger.note import format_vkey, parse_vkey
 from provenance.ledger.record import KeyRotation, Record
 from provenance.pki import CHAIN, TEST_ORGANIZATION
 from workers.command import main
@@ -73,10 +73,13 @@ def test_list_shows_every_key_and_no_secret(data: Path, capsys: pytest.CaptureFi
         ("active", "yes", "yes")
     }
     assert main(["keys", "list"]) == 0
-    shown = capsys.readouterr().out + json.dumps(rows)
+    table = capsys.readouterr().out
+    shown = table + json.dumps(rows)
     with open_folder(data) as folder:
         assert not [k for k in folder.keyring.keys if k.material.hex() in shown]
-    assert "example.com/log+" in shown
+        vkey = format_vkey(folder.keyring.log_verifiers()[0])
+    assert f"active: {vkey}\n" in table
+    assert "…" not in table
 
 
 @pytest.mark.parametrize("purpose", ["mark", "log", "token", "verdict"])
