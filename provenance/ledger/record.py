@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar, NewType, TypeVar, get_type_hints
 
 from provenance.ledger.encoding import parse_utf8
@@ -227,6 +228,7 @@ def _decode_fields(made: type[T], document: Any, *, where: str) -> T:
     return made(**values)
 
 
+@cache
 def _shape(made: type) -> dict[str, Any]:
     hints = get_type_hints(made)
     return {f.name: hints[f.name] for f in fields(made)}
@@ -254,7 +256,8 @@ def _structure(made: type) -> _Codec:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
         raise ValueError(f"not a text of 1 to {MAX_TEXT} characters")
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+    plain = value.isascii() and value.isprintable()
+    if not plain and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
         raise ValueError("a control character or half a surrogate pair in a text")
     return value
 
