@@ -3,7 +3,8 @@
     python -m bench.manifest [--side 1024] [--rounds 200]
 
 prints one Markdown table. Signing counts from the encoded file to the signed one, with a key in
-memory. Reading counts both readers, and each alone. Take it on an idle machine.
+memory. Reading counts both readers, and each alone. Times are by the clock and, in brackets, of the
+processor: on a busy machine only the latter mean something.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
-from time import perf_counter
+from time import perf_counter, process_time
 from uuid import uuid4
 
 import numpy as np
@@ -102,7 +103,7 @@ def row(bench: Bench, kind: Kind, side: int, rounds: int) -> str:
     )
     added = [len(one.file) - len(plain) for one in (signed, longer, edit)]
     cells = [kind.name, f"{len(plain) / 1000:.0f}", *(f"{size:,}" for size in added)]
-    return f"| {' | '.join([*cells, *(f'{time:.1f}' for time in times)])} |"
+    return f"| {' | '.join([*cells, *times])} |"
 
 
 def signed_by(bench: Bench, plain: bytes, signer: FileSigner) -> Signed:
@@ -128,14 +129,15 @@ def encode(shown: Image.Image, kind: Kind) -> bytes:
     return file.getvalue()
 
 
-def median(act: Callable[[], object], rounds: int) -> float:
-    """Milliseconds of one act."""
-    taken = []
+def median(act: Callable[[], object], rounds: int) -> str:
+    """Milliseconds of one act: by the clock, and of the processor."""
+    taken, worked = [], []
     for _ in range(rounds):
-        start = perf_counter()
+        start, started = perf_counter(), process_time()
         act()
         taken.append((perf_counter() - start) * 1000)
-    return statistics.median(taken)
+        worked.append((process_time() - started) * 1000)
+    return f"{statistics.median(taken):.1f} ({statistics.median(worked):.1f})"
 
 
 if __name__ == "__main__":

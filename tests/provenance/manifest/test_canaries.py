@@ -11,6 +11,7 @@ from provenance.manifest import canaries
 from provenance.manifest.canaries import check_settings, listener, remote_visits, status_visits
 from provenance.manifest.errors import Unsafe
 from provenance.manifest.official import NO_HOSTS, NO_OCSP, NO_REMOTE, Settings, merge, trusting
+from provenance.manifest.read import open_trust
 from tests.provenance.manifest.files import NOW, Authority
 
 
@@ -74,3 +75,11 @@ def test_canary_dies_without_its_setting(
     monkeypatch.setattr(canaries, name, instead)
     with pytest.raises(Unsafe, match=said):
         check_settings(now=NOW)
+
+
+def test_no_trust_list_opens_over_a_dead_canary(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canaries, "NO_REMOTE", CARELESS)
+    with pytest.raises(Unsafe):
+        open_trust(authority.anchors, now=NOW)

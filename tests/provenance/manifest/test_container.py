@@ -73,6 +73,17 @@ def test_jpeg_segments_with_others_between_are_refused() -> None:
         scan(plain[:at] + first + jpeg_segment(0xFE, b"comment") + second + plain[at:])
 
 
+def test_jpeg_segments_of_two_boxes_are_not_put_together() -> None:
+    plain, at = picture(Kind.JPEG), slot(picture(Kind.JPEG))
+    framed = bytearray(frame(Kind.JPEG, store_of(100_000)))
+    assert scan(plain[:at] + framed + plain[at:]).store
+    for place in (65_537 + 6, 65_537 + 15):  # the second segment's box number, and its length
+        bent = bytearray(framed)
+        bent[place] ^= 1
+        with pytest.raises(Malformed, match="out of order"):
+            scan(plain[:at] + bent + plain[at:])
+
+
 def test_jpeg_boxes_of_other_kinds_are_passed_over() -> None:
     plain = picture(Kind.JPEG)
     other = frame(Kind.JPEG, format_superbox(b"json" + STORE[4:], "something"))

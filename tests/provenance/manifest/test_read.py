@@ -76,6 +76,7 @@ def test_changed_file_of_a_foreign_root_is_invalid(trust: Trust) -> None:
     signed[-14] ^= 1  # the checksum of the last scanlines
     seen = read(bytes(signed), trust, now=NOW)
     assert (seen.state, seen.reason) == (State.INVALID, Reason.HASH_MISMATCH)
+    assert seen.official.state is seen.independent.state is State.INVALID
 
 
 @pytest.mark.parametrize("kind", KINDS)

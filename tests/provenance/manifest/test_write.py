@@ -190,6 +190,7 @@ def test_grandparent_changed_after_signing_is_found(authority: Authority, trust:
     seen = read(_repaired(file.replace(oldest, changed)), trust, now=NOW)
     assert seen.state is State.INVALID
     assert seen.independent.reason is Reason.ASSERTION_MISMATCH
+    assert seen.official.detail, "the library says what failed in an ingredient"
 
 
 def test_store_with_a_manifest_missing_or_over_is_malformed(
