@@ -92,6 +92,11 @@ def shown(finding: Finding) -> str:
             return "[cyan]inconclusive[/cyan]"
 
 
+def brief(verdict: Verdict) -> str:
+    """A verdict's first word or two."""
+    return verdict.split(",")[0]
+
+
 class Sheet:
     """The contact sheet: a row a picture, a column an attack."""
 
@@ -138,12 +143,13 @@ def marked_rows(
             hurt = attacked(pixels, find(name), seed=row)
             judged = see(encode_png(hurt) if column else sealed.file)
             verdict = judged.verdict.outcome
-            cells.append(f"{shown(judged.verified.mark)} {verdict}")
+            cells.append(f"{shown(judged.verified.mark)} {brief(verdict)}")
             title = name if column else sealed.marked.drawn.request.prompt[:22]
             sheet.put(row, column, hurt, judged.verified.mark, title)
             if not column:
                 intact = verdict is Verdict.INTACT
-        yield [sealed.marked.drawn.request.prompt, sealed.marked.mark.value, *cells], intact
+        thing = sealed.marked.drawn.request.prompt.split(",")[0]
+        yield [thing, sealed.marked.mark.value, *cells], intact
 
 
 def unmarked_rows(
@@ -157,7 +163,7 @@ def unmarked_rows(
         judged = see(encode_png(pixels))
         finding = judged.verified.mark
         sheet.put(len(PROMPTS), column, pixels, finding, title)
-        cell = f"{shown(finding)} {judged.verdict.outcome}"
+        cell = f"{shown(finding)} {brief(judged.verdict.outcome)}"
         yield [title, "none", cell], finding.outcome is not Outcome.DETECTED
 
 

@@ -1,9 +1,10 @@
 """Teach decoder and reader the grids that are drawn: `python -m generators.training.reading`.
 
 Encoder and codebook stay as they are, so the transformer does not notice. Nearly half of each batch
-are pictures, encoded freely or to half of the codes; the rest are grids that the transformer sampled
-under marks of random keys, whose pixels shall stay what the decoder made of them before. Both must
-be read back from distorted copies (RobusTok and wmar call this post-training of the tokenizer).
+are pictures, encoded freely or to half of the codes; the rest are grids that the transformer
+sampled under marks of random keys, whose pixels shall stay nearly what the decoder made of them
+before. Both must be read back from distorted copies (RobusTok and wmar call this post-training of
+the tokenizer).
 """
 
 from __future__ import annotations

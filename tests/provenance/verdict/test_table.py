@@ -1,81 +1,43 @@
 """Every case is decided, by one row, and never more is said than was found."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from hashlib import sha256
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.ledger.record import Digest, Number
 from provenance.verdict.finding import (
-    MAY_NAME,
-    MUST_NAME,
-    BadFinding,
-    Check,
     ClassifierState,
-    Finding,
     Findings,
     FingerprintState,
     ManifestState,
     MarkState,
     RecordState,
     RevocationState,
-    number,
 )
 from provenance.verdict.page import MEANING, render
-from provenance.verdict.statement import (
-    MAX_BYTES,
-    BadStatement,
-    Statement,
-    format_statement,
-    parse_statement,
-)
 from provenance.verdict.table import MADE_HERE, ROWS, Apart, Case, Outcome, decide, read_case
+from tests.provenance.verdict.findings import (
+    ALIKE,
+    MARKED,
+    NOTHING,
+    OURS,
+    RECORDED,
+    REVOKED,
+    UNBOUND,
+    finding,
+    variants,
+)
 
-DOCS = Path(__file__).parents[2] / "docs"
-CHECK = Check("check/1", "bits that differ", Number("12"), Number("31"), "proves nothing alone")
+DOCS = Path(__file__).parents[3] / "docs"
 CASES = [
     Case(*states)
     for states in product(
         RecordState, ManifestState, MarkState, FingerprintState, Apart, RevocationState
     )
 ]
-S = TypeVar("S", bound=StrEnum)
-"""Entries that findings may name: two are enough to agree, to differ and to overlap."""
-NAMED = [(), (3,), (7,), (3, 7)]
-
-
-def finding(state: S, *entries: int) -> Finding[S]:
-    return Finding(state, CHECK, entries)
-
-
-NOTHING = Findings(
-    record=finding(RecordState.NONE),
-    manifest=finding(ManifestState.ABSENT),
-    mark=finding(MarkState.NOT_DETECTED),
-    fingerprint=finding(FingerprintState.NONE),
-    revocation=finding(RevocationState.STANDS),
-)
-RECORDED = replace(NOTHING, record=finding(RecordState.FILE, 3))
-OURS = finding(ManifestState.OURS, 3)
-UNBOUND = finding(ManifestState.UNBOUND, 3)
-MARKED = finding(MarkState.DETECTED)
-ALIKE = finding(FingerprintState.MATCH, 3)
-REVOKED = finding(RevocationState.REVOKED, 3)
-
-
-def variants(kind: type[S]) -> Iterator[Finding[S]]:
-    """Every finding of one check that may be made."""
-    for state, entries in product(kind, NAMED):
-        if (entries or state not in MUST_NAME) and (not entries or state in MAY_NAME):
-            yield finding(state, *entries)
 
 
 @pytest.fixture(scope="module")
@@ -281,180 +243,6 @@ def test_the_recorded_digest_outweighs_a_likeness() -> None:
     found = replace(NOTHING, record=finding(RecordState.PIXELS, 3), manifest=OURS)
     assert decide(replace(found, fingerprint=alike)).outcome is Outcome.INTACT
     assert decide(replace(found, fingerprint=alike)).entries == (3,)
-
-
-@pytest.mark.parametrize(
-    ("state", "entries"),
-    [
-        (RecordState.FILE, ()),
-        (RecordState.NONE, (1,)),
-        (ManifestState.FOREIGN, (1,)),
-        (ManifestState.UNTRUSTED, (1,)),
-        (MarkState.NOT_DETECTED, (1,)),
-        (FingerprintState.MATCH, ()),
-        (FingerprintState.INCONCLUSIVE, (1,)),
-        (RevocationState.STANDS, (1,)),
-        (RevocationState.REVOKED, ()),
-        (MarkState.DETECTED, (2, 1)),
-        (MarkState.DETECTED, (1, 1)),
-        (MarkState.DETECTED, (-1,)),
-        (MarkState.DETECTED, (2**53,)),
-    ],
-)
-def test_a_finding_that_contradicts_itself_is_refused(
-    state: StrEnum, entries: tuple[int, ...]
-) -> None:
-    with pytest.raises(BadFinding):
-        finding(state, *entries)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("version", ""),
-        ("caveat", "two\nlines"),
-        ("quantity", "x" * 513),
-        ("value", "1.0e"),
-        ("value", "nan"),
-        ("value", "01"),
-        ("threshold", "1e+6"),
-    ],
-)
-def test_a_check_says_everything_in_canonical_text(field: str, value: object) -> None:
-    with pytest.raises(BadFinding):
-        replace(CHECK, **{field: value})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (-0.0, "0"),
-        (12, "12"),
-        (0.1, "0.1"),
-        (1 / 3, "0.333333"),
-        (1e-6, "1e-6"),
-        (1.25e-300, "1.25e-300"),
-        (-1.5, "-1.5"),
-        (1e20, "1e20"),
-    ],
-)
-def test_number_writes_decimal_text(value: float, text: str) -> None:
-    assert number(value) == text
-    assert replace(CHECK, value=number(value)).value == text
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_number_refuses_what_is_none(value: float) -> None:
-    with pytest.raises(BadFinding):
-        number(value)
-
-
-def digest(text: str) -> Digest:
-    return Digest(sha256(text.encode()).digest())
-
-
-AT = datetime(2026, 11, 22, 10, 56, 18, tzinfo=UTC)
-FOUND = replace(
-    RECORDED, mark=MARKED, manifest=OURS, classifier=finding(ClassifierState.LOOKS_GENERATED)
-)
-STATEMENT = Statement(AT, digest("file"), digest("pixels"), decide(FOUND))
-GOOD = format_statement(STATEMENT)
-
-
-@given(st.data())
-def test_statements_are_read_as_they_were_written(data: st.DataObject) -> None:
-    kinds = (RecordState, ManifestState, MarkState, FingerprintState, RevocationState)
-    found = Findings(*(data.draw(st.sampled_from(list(variants(kind)))) for kind in kinds))  # type: ignore[arg-type]
-    statement = replace(STATEMENT, verdict=decide(found))
-    assert parse_statement(format_statement(statement)) == statement
-
-
-def test_a_statement_has_no_fractions_and_sorted_keys() -> None:
-    assert GOOD.startswith(b'countermark-verdict/1\n{"at":"2026-11-22T10:56:18Z","entries":[3],')
-    assert b'"outcome":"intact"' in GOOD
-    assert b'"threshold":"31"' in GOOD
-    assert GOOD.endswith(b"}\n")
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("countermark-verdict/1", "countermark-verdict/2"),
-        ('"table":"verdict/1"', '"table":"verdict/2"'),
-        ('"outcome":"intact"', '"outcome":"no evidence"'),
-        ('"outcome":"intact"', '"outcome":"revoked"'),
-        ('"row":2', '"row":3'),
-        ('"row":2', '"row":2.0'),
-        ('"entries":[3],"file"', '"entries":[4],"file"'),
-        ('"entries":[3],"file"', '"entries":[3.0],"file"'),
-        ('"entries":[3],"file"', '"entries": [3],"file"'),
-        ('"entries":[3],"quantity"', '"entries":[3.0],"quantity"'),
-        ('"entries":[3],"quantity"', '"entries":[true],"quantity"'),
-        ('"version":"check/1"', '"version":["c","h"]'),
-        ('"threshold":"31"', '"threshold":false'),
-        ('"state":"file"', '"state":"not recorded"'),
-        ('"state":"detected"', '"state":"match"'),
-        ('"value":"12"', '"value":12'),
-        ('"value":"12"', '"value":"1e+1"'),
-        ("10:56:18Z", "10:56:18+00:00"),
-        ("10:56:18Z", "10:56:61Z"),
-        ("2026-11", "2026-1"),
-        ('"classifier":{', '"klassifier":{'),
-        ('{"at"', '{"aa":1,"at"'),
-        ('{"at"', '{"at":"x","at"'),
-        ("}\n", "}"),
-        ("}\n", "}\n\n"),
-        ("}\n", "\n"),
-    ],
-)
-def test_parse_statement_rejects_one_thing_wrong(old: str, new: str) -> None:
-    assert parse_statement(GOOD) == STATEMENT
-    assert old in GOOD.decode()
-    changed = new.join(GOOD.decode().rsplit(old, 1)) if old == "}\n" else GOOD.decode()
-    with pytest.raises(BadStatement):
-        parse_statement((changed if old == "}\n" else changed.replace(old, new, 1)).encode())
-
-
-@pytest.mark.parametrize("data", [b"", b"\xff", b"countermark-verdict/1\n" + b"[" * 60_000])
-def test_parse_statement_rejects_what_is_no_statement(data: bytes) -> None:
-    with pytest.raises(BadStatement):
-        parse_statement(data)
-
-
-@given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
-def test_parse_statement_rejects_or_reads_back_every_changed_byte(place: int, flip: int) -> None:
-    changed = bytearray(GOOD)
-    changed[place] ^= flip
-    try:
-        statement = parse_statement(bytes(changed))
-    except BadStatement:
-        return
-    assert format_statement(statement) == changed
-    assert statement != STATEMENT
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        replace(STATEMENT, at=AT.replace(tzinfo=None)),
-        replace(STATEMENT, at=AT + timedelta(microseconds=1)),
-        replace(STATEMENT, file=Digest(b"short")),
-        replace(STATEMENT, verdict=replace(STATEMENT.verdict, outcome=Outcome.REVOKED)),
-        replace(STATEMENT, verdict=replace(STATEMENT.verdict, findings=NOTHING)),
-        replace(STATEMENT, verdict=replace(STATEMENT.verdict, table="verdict/0")),
-    ],
-)
-def test_format_statement_refuses_what_it_could_not_read(wrong: Statement) -> None:
-    with pytest.raises(BadStatement):
-        format_statement(wrong)
-
-
-def test_format_statement_refuses_what_no_record_could_hold() -> None:
-    many = finding(FingerprintState.MATCH, *range(MAX_BYTES))
-    verdict = decide(replace(NOTHING, fingerprint=many))
-    with pytest.raises(BadStatement, match="longer than"):
-        format_statement(replace(STATEMENT, verdict=verdict))
 
 
 def test_docs_show_the_table_that_decides() -> None:
