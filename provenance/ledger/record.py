@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, ClassVar, NewType, TypeVar, get_type_hints
 
 from provenance.ledger.encoding import parse_utf8
@@ -179,7 +178,7 @@ def _write(record: Record) -> bytes:
         document = _encode_fields(record) | {"kind": record.kind}
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return VERSION_LINE + text.encode() + b"\n"
-    except (AttributeError, TypeError, ValueError) as e:
+    except (AttributeError, KeyError, TypeError, ValueError) as e:
         raise Malformed(f"a {record.kind} record has a field of the wrong type: {e}") from e
 
 
@@ -211,12 +210,12 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _encode_fields(value: Any) -> dict[str, Any]:
     return {
         name: CODECS[hint].encode(getattr(value, name))
-        for name, hint in _shape(type(value)).items()
+        for name, hint in _SHAPES[type(value)].items()
     }
 
 
 def _decode_fields(made: type[T], document: Any, *, where: str) -> T:
-    shape = _shape(made)
+    shape = _SHAPES[made]
     if not isinstance(document, dict) or document.keys() != shape.keys():
         raise Malformed(f"{where} does not have exactly the fields {', '.join(sorted(shape))}")
     values = {}
@@ -228,10 +227,14 @@ def _decode_fields(made: type[T], document: Any, *, where: str) -> T:
     return made(**values)
 
 
-@cache
 def _shape(made: type) -> dict[str, Any]:
     hints = get_type_hints(made)
     return {f.name: hints[f.name] for f in fields(made)}
+
+
+_SHAPES: dict[type, dict[str, Any]] = {
+    made: _shape(made) for made in (*KINDS.values(), Mark, Subject)
+}
 
 
 @dataclass(frozen=True)
