@@ -40,6 +40,8 @@ def forge(authority: Authority, edit: Edit) -> bytes:
     said = {b.label: _content(b) for b in manifest.child("c2pa.assertions").children}
     edit(claim, said)
     binding = said.get("c2pa.hash.data", {})
+    store = b""
+    store = b""
     for _ in range(4):  # the manifest states its own length
         boxes = {k: format_superbox(CBOR, k, _cbor(v)) for k, v in said.items()}
         for uri in claim["created_assertions"]:
@@ -47,9 +49,8 @@ def forge(authority: Authority, edit: Edit) -> bytes:
             uri["hash"] = sha256(boxes[name][8:]).digest() if name in boxes else bytes(32)
         store = _store(authority, manifest.label, claim, list(boxes.values()))
         if binding:
-            binding["exclusions"][0]["length"] = len(frame(Kind.PNG, store)) + binding.get(
-                "more", 0
-            )
+            length = len(frame(Kind.PNG, store)) + binding.get("more", 0)
+            binding["exclusions"][0]["length"] = length
     return embed(PLAIN, store)
 
 
