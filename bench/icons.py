@@ -255,18 +255,18 @@ def main() -> None:
     options = parser.parse_args()
     generator = load_generator("icons-128")
     marker = Marker(generator.name, generator.spec, generator.codec)
-    lines = [
-        *speed_lines(generator),
-        size_line(),
-        *codec_lines(generator, options),
-        *reading_lines(generator, marker, options.drawings),
-        *caption_lines(generator, options),
-    ]
     print(f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}.\n")
-    print("| what | bar | measured | |\n|---|---|---|---|")
-    for line in lines:
-        verdict = ("met" if line.met else "missed") if line.bar else ""
-        print(f"| {line.what} | {line.bar} | {line.measured} | {verdict} |")
+    print("| what | bar | measured | |\n|---|---|---|---|", flush=True)
+    for lines in (
+        speed_lines(generator),
+        [size_line()],
+        codec_lines(generator, options),
+        reading_lines(generator, marker, options.drawings),
+        caption_lines(generator, options),
+    ):
+        for line in lines:
+            verdict = ("met" if line.met else "missed") if line.bar else ""
+            print(f"| {line.what} | {line.bar} | {line.measured} | {verdict} |", flush=True)
 
 
 if __name__ == "__main__":

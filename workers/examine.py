@@ -153,7 +153,8 @@ def fingerprint_finding(library: Library, pixels: Pixels) -> Finding[Fingerprint
     else:
         quantity, value = f"matches within {found.threshold} bits of 256", 0
         threshold = None
-    check = Check(fingerprint.VERSION, quantity, number(value), threshold, found.caveat)
+    caveat = f"{found.caveat}; how sure the threshold is: {found.basis}"
+    check = Check(fingerprint.VERSION, quantity, number(value), threshold, caveat)
     return Finding(state, check, tuple(sorted(match.entry for match in found.matches)))
 
 
