@@ -27,7 +27,7 @@ from cryptography.x509.oid import (
 )
 
 from provenance.errors import ProvenanceError
-from provenance.manifest.chain import CLAIM_SIGNING, Refused, check_leaf
+from provenance.manifest.chain import CLAIM_SIGNING, UNFIT, Refused, check_leaf
 
 TEST_ORGANIZATION = "COUNTERMARK TEST, PROVES NOTHING"
 ROOT, CHAIN, KEY = "claim-root.pem", "claim-chain.pem", "claim-key.pem"
@@ -139,7 +139,7 @@ def parse_chain(data: bytes, *, name: str) -> tuple[x509.Certificate, ...]:
         certificates = tuple(x509.load_pem_x509_certificates(data))
         for subject, issuer in zip(certificates, certificates[1:], strict=False):
             subject.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as e:
+    except (*UNFIT, InvalidSignature) as e:
         raise BadCredentials(f"{name} is not a chain of PEM certificates, leaf first: {e}") from e
     return certificates
 

@@ -26,12 +26,13 @@ _ALONE = (  # a leaf for one of these is for nothing else
 )
 
 
-_UNFIT = (  # what `cryptography` raises for a certificate it cannot make sense of
+UNFIT = (  # what `cryptography` raises for a certificate it cannot make sense of
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.ExtensionNotFound,
+    x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
 
@@ -49,7 +50,7 @@ def check_leaf(leaf: x509.Certificate, *, now: datetime) -> ec.EllipticCurvePubl
     try:
         public = leaf.public_key()
         _check_profile(leaf)
-    except _UNFIT as e:
+    except UNFIT as e:
         raise Refused(Reason.BAD_CERTIFICATE, f"the leaf is not fit for claims: {e}") from e
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(
         public.curve, ec.SECP256R1
@@ -90,7 +91,7 @@ def _issued(subject: x509.Certificate, issuer: x509.Certificate, below: int, now
         subject.verify_directly_issued_by(issuer)
         check_authority(issuer, below=below)
         _check_time(issuer, now)
-    except (*_UNFIT, InvalidSignature, Refused):
+    except (*UNFIT, InvalidSignature, Refused):
         return False
     return True
 

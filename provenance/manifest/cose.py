@@ -6,6 +6,7 @@ half of an odd-length signature is not r.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,21 @@ def _parse_protected(data: bytes) -> tuple[x509.Certificate, ...]:
     ders = header[_CHAIN] if isinstance(header[_CHAIN], list) else [header[_CHAIN]]
     if not 0 < len(ders) <= _MAX_CHAIN or not all(isinstance(der, bytes) for der in ders):
         raise Malformed(f"a chain is 1 to {_MAX_CHAIN} certificates")
+    return tuple(_load(der) for der in ders)
+
+
+def _load(der: bytes) -> x509.Certificate:
+    """A certificate of which every field that is read later has been read once.
+
+    The library warns of certificates that break a rule of DER or X.509 in some small way; they are
+    refused. While one is loaded, Python warnings are errors in the whole process.
+    """
     try:
-        return tuple(x509.load_der_x509_certificate(der) for der in ders)
-    except (ValueError, TypeError) as e:
-        raise Malformed("a certificate that is not X.509") from e
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            certificate = x509.load_der_x509_certificate(der)
+            _ = certificate.serial_number, certificate.subject, certificate.issuer
+            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, TypeError, x509.InvalidVersion, Warning) as e:
+        raise Malformed(f"a certificate that is not X.509: {e}") from e
+    return certificate

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from provenance.manifest.canaries import check_settings
-from provenance.manifest.chain import check_authority
+from provenance.manifest.chain import UNFIT, check_authority
 from provenance.manifest.container import scan
 from provenance.manifest.errors import BadAnchors
 from provenance.manifest.finding import Finding, Opinion, Reason, State, Statement
@@ -88,6 +88,6 @@ def _parse_anchors(data: bytes) -> tuple[x509.Certificate, ...]:
         anchors = tuple(x509.load_pem_x509_certificates(data))
         for anchor in anchors:
             check_authority(anchor, below=0)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as e:
+    except UNFIT as e:
         raise BadAnchors(f"the trust list is not certificates of authorities in PEM: {e}") from e
     return anchors

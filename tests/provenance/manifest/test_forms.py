@@ -184,6 +184,22 @@ def test_signed_header_must_be_es256_with_certificates(
         cose.parse_sign1(cose.format_sign1(cbor2.dumps(header), bytes(64)))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x22"),  # a version that there is not
+        (b"\x55\x04\x06\x13\x02XX", b"\x55\x04\x06\x13\x02\xff\xff"),  # a country not in ASCII
+        (b"\x17\x0d", b"\x17\x0c"),  # a date too short
+        (b"\x30\x82", b"\x30\x81"),
+    ],
+)
+def test_certificate_that_breaks_x509_is_malformed(old: bytes, new: bytes, one: Authority) -> None:
+    protected, _, signature = signed(one)
+    assert old in protected
+    with pytest.raises(Malformed, match="X.509"):
+        cose.parse_sign1(cose.format_sign1(protected.replace(old, new, 1), signature))
+
+
 def test_curve_of_the_signature_is_the_key_of_the_chain(one: Authority) -> None:
     _, message, signature = signed(one)
     with pytest.raises(cose.NotSigned):
