@@ -93,15 +93,7 @@ class Library:
             return Opinion(State.ABSENT)
         with reader:
             state = _STATES[reader.get_validation_state() or "Invalid"]
-            if state is State.TRUSTED:
-                return Opinion(state)
-            results = reader.get_validation_results() or {}
-        failures = _failures(results)
-        if _trusts_signer(results) and {_REASONS.get(f) for f in failures} == _UNBOUND:
-            return Opinion(State.UNBOUND, Reason.HASH_MISMATCH, ", ".join(failures))
-        found = [reason for code, reason in _REASONS.items() if code in failures]
-        detail = ", ".join(failures)[:500]
-        return Opinion(state, found[0] if found else Reason.MALFORMED, detail)
+            return weigh(state, reader.get_validation_results() or {})
 
     def _open(self, data: bytes) -> c2pa.Reader | None:
         if os.getpid() != self._process:
@@ -110,6 +102,18 @@ class Library:
         if kind is None:
             raise c2pa.C2paError("NotSupported: not a PNG, JPEG or WebP file")
         return c2pa.Reader.try_create(kind.value, BytesIO(data), context=self._context)
+
+
+def weigh(state: State, results: Mapping[str, Any]) -> Opinion:
+    """The opinion that the library's state and its validation results come to."""
+    if state is State.TRUSTED:
+        return Opinion(state)
+    failures = _failures(results)
+    detail = ", ".join(failures)[:500]
+    if _trusts_signer(results) and {_REASONS.get(f) for f in failures} == _UNBOUND:
+        return Opinion(State.UNBOUND, Reason.HASH_MISMATCH, detail)
+    found = [reason for code, reason in _REASONS.items() if code in failures]
+    return Opinion(state, found[0] if found else Reason.MALFORMED, detail)
 
 
 def library_version() -> str:
