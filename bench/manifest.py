@@ -98,7 +98,7 @@ def row(bench: Bench, kind: Kind, side: int, rounds: int) -> str:
     times = (
         median(lambda: signed_by(bench, plain, bench.direct), rounds),
         median(lambda: read(file, bench.trust, now=bench.now), rounds),
-        median(lambda: bench.trust.library.judge(file), rounds),
+        median(lambda: bench.trust.official.judge(file), rounds),
         median(lambda: judge(file, bench.trust.anchors, now=bench.now), rounds),
     )
     added = [len(one.file) - len(plain) for one in (signed, longer, edit)]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.errors import ProvenanceError
+from provenance.files import sync_folder
 from provenance.keys import CHECKING, MATERIAL_BYTES, SIGNING, Key, KeyState, Purpose, log_signer
 from provenance.ledger.note import Signer, Verifier
 from provenance.watermark.keys import Key as MarkKey
@@ -328,16 +329,8 @@ def _write(path: Path, keyring: Keyring) -> Keyring:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return keyring
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

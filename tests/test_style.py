@@ -167,7 +167,7 @@ LINE = "    x = 1\n"
         (unfinished_work, "x.py", "in productions of plays", "In " + "production this would"),
         (unfinished_work, "x.py", "a place to hold", "Place" + "holders are returned"),
         (foreign_paths, "x.py", "https://a.org/home/x ../tmp/y", 'open("/' + 'tmp/x")'),
-        (foreign_paths, "x.md", "a/work/b, /work, /var/lib", "(see /" + "work/shared)"),
+        (foreign_paths, "x.md", "a/root/b, /var/lib", "(see /" + "root/notes)"),
         (foreign_paths, "x.md", "~/pictures", "cd /" + "home/ada"),
     ],
 )

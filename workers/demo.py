@@ -32,7 +32,7 @@ from provenance.verdict.table import Outcome as Verdict
 from provenance.watermark.detect import Finding, Outcome
 from provenance.watermark.search import FULL
 from workers.examine import Library, open_library
-from workers.folder import TENANT, DataFolder, load_claim_signer, make, open_folder
+from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
 from workers.generate import generate
 from workers.marking import Kind, Marker
 from workers.seal import Sealed, seal
@@ -123,11 +123,12 @@ def drawings(
 ) -> list[Sealed]:
     """The prompts drawn, marked, signed and recorded; files and proofs are written."""
     key = folder.keyring.marks().active(TENANT)
-    signer = load_claim_signer(folder, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
     out = []
     for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing", console=console)):
         marked = generate(generator, marker, [Request(prompt, row)], mark=mark, key=key)
-        out += seal(folder, signer, marked, marker=marker, key=key)
+        out += seal(folder, signer, marked, trust=trust, marker=marker, key=key)
         (FOLDER / f"{row + 1}.png").write_bytes(out[-1].file)
         (FOLDER / f"{row + 1}.tlog-proof").write_bytes(out[-1].proof)
     return out

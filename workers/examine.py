@@ -16,15 +16,15 @@ from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
-from provenance import fingerprint, pki
+from provenance import fingerprint
 from provenance.database import snapshot
 from provenance.fingerprint import FingerprintIndex
 from provenance.image import Pixels, pixel_digest
-from provenance.keys import Purpose
+from provenance.keys import KeyState, Purpose
 from provenance.ledger.log import find_entries, find_statements, log_size
 from provenance.ledger.record import Revocation
 from provenance.manifest import finding as manifests
-from provenance.manifest.read import Trust, open_trust, read
+from provenance.manifest.read import Trust, read
 from provenance.verdict.finding import (
     Check,
     Finding,
@@ -37,7 +37,7 @@ from provenance.verdict.finding import (
     number,
 )
 from provenance.watermark import detect as marks
-from workers.folder import DataFolder, NoFolder
+from workers.folder import DataFolder, load_trust
 
 MANIFEST_VERSION, RECORD_VERSION, MARK_VERSION = "c2pa-2.4/1", "digest/1", "mark/1"
 
@@ -50,22 +50,23 @@ class Library:
     index: FingerprintIndex
     trust: Trust
     claim_keys: frozenset[bytes]
+    lost_claim_keys: frozenset[bytes]  # that others may have had
 
 
 @contextmanager
 def open_library(folder: DataFolder) -> Iterator[Library]:
     """The folder's log as it is now; every file examined meanwhile sees the same."""
-    root = folder.path / pki.ROOT
-    try:
-        anchors = root.read_bytes()
-    except OSError as e:
-        raise NoFolder(f"cannot read {root}, the authority of our manifests: {e.strerror}") from e
-    trust = open_trust(anchors, now=datetime.now(UTC))
+    trust = load_trust(folder, now=datetime.now(UTC))
     ours = frozenset(key.material for key in folder.keyring.checking(Purpose.CLAIM))
+    lost = frozenset(
+        key.material
+        for key in folder.keyring.keys
+        if key.purpose is Purpose.CLAIM and key.state is KeyState.COMPROMISED
+    )
     with snapshot(folder.engine) as session:
         index = FingerprintIndex()
         index.load(session)
-        yield Library(session, index, trust, ours)
+        yield Library(session, index, trust, ours, lost)
 
 
 def examine(library: Library, data: bytes, pixels: Pixels, mark: marks.Finding) -> Findings:
@@ -100,7 +101,7 @@ def record_finding(library: Library, data: bytes, pixels: Pixels) -> Finding[Rec
 def manifest_finding(library: Library, data: bytes) -> Finding[ManifestState]:
     """What the two readers come to, and whose manifest it is."""
     found = read(data, library.trust, now=datetime.now(UTC))
-    state = manifest_state(found, library.claim_keys)
+    state = manifest_state(found, library.claim_keys, library.lost_claim_keys)
     entries: Sequence[int] = ()
     if state in (ManifestState.OURS, ManifestState.UNBOUND) and found.statement is not None:
         entries = find_entries(library.session, "manifest", found.statement.label.encode())
@@ -109,12 +110,20 @@ def manifest_finding(library: Library, data: bytes) -> Finding[ManifestState]:
     return Finding(state, check, tuple(entries))
 
 
-def manifest_state(found: manifests.Finding, ours: frozenset[bytes]) -> ManifestState:
-    """The verdict's word for a reading; a signer is ours if its key is one of our claim keys."""
-    own = found.statement is not None and found.statement.key in ours
+def manifest_state(
+    found: manifests.Finding, ours: frozenset[bytes], lost: frozenset[bytes]
+) -> ManifestState:
+    """The verdict's word for a reading; a signer is ours if its key is one of our claim keys.
+
+    Whoever has a lost key can make what is signed with it, so that counts as signed by anyone.
+    """
+    key = None if found.statement is None else found.statement.key
+    own = key in ours
     match found.state:
         case manifests.State.ABSENT:
             return ManifestState.ABSENT
+        case manifests.State.TRUSTED if key in lost:
+            return ManifestState.UNTRUSTED
         case manifests.State.TRUSTED:
             return ManifestState.OURS if own else ManifestState.FOREIGN
         case manifests.State.UNBOUND:
@@ -128,15 +137,19 @@ def manifest_state(found: manifests.Finding, ours: frozenset[bytes]) -> Manifest
 
 
 def mark_finding(found: marks.Finding) -> Finding[MarkState]:
-    """The search's outcome with its corrected p."""
+    """The search's outcome with its corrected p; under a lost key it is neither for nor against."""
     state = {
         marks.Outcome.DETECTED: MarkState.DETECTED,
         marks.Outcome.INCONCLUSIVE: MarkState.INCONCLUSIVE,
         marks.Outcome.NOT_DETECTED: MarkState.NOT_DETECTED,
     }[found.outcome]
+    caveat = found.caveat
+    if found.match is not None and found.match.key_state is KeyState.COMPROMISED:
+        state = MarkState.INCONCLUSIVE
+        caveat = f"fits key {found.match.key_id}, which others may have: anyone can have marked it"
     quantity = f"corrected p, {found.test} test, {found.family.size} trials"
     p, threshold = number(found.corrected), number(found.threshold)
-    return Finding(state, Check(MARK_VERSION, quantity, p, threshold, found.caveat))
+    return Finding(state, Check(MARK_VERSION, quantity, p, threshold, caveat))
 
 
 def fingerprint_finding(library: Library, pixels: Pixels) -> Finding[FingerprintState]:

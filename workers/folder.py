@@ -6,7 +6,6 @@ by its owner alone; every other command finds it whole or says in one line what 
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import tempfile
@@ -25,9 +24,11 @@ from sqlalchemy.exc import DatabaseError
 import migrations
 from provenance import keyring, pki
 from provenance.database import connect, snapshot
+from provenance.files import sync_folder
 from provenance.keyring import Keyring, MarkKeys
 from provenance.keys import Purpose, claim_material
 from provenance.ledger.anchor import sign_checkpoint
+from provenance.manifest.read import Trust, open_trust
 from provenance.pki import FileSigner
 
 TENANT = "local"
@@ -79,9 +80,9 @@ def make(folder: Path, *, origin: str | None = None, now: datetime) -> Keyring:
         raise NoFolder(f"cannot make {folder}: {e.strerror}") from e
     try:
         made = _fill(new, origin or f"countermark-{secrets.token_hex(8)}", now)
-        _sync(new)
+        sync_folder(new)
         new.rename(place)
-        _sync(place.parent)
+        sync_folder(place.parent)
     except OSError as e:
         raise NoFolder(f"cannot make {folder}: {e.strerror}; nothing was changed") from e
     finally:
@@ -114,6 +115,16 @@ def load_claim_signer(folder: DataFolder, *, now: datetime) -> FileSigner:
             "put the right one there, or run `countermark keys rotate --purpose claim`"
         )
     return signer
+
+
+def load_trust(folder: DataFolder, *, now: datetime) -> Trust:
+    """The authority whose signers are believed; belongs to this process and thread."""
+    root = folder.path / pki.ROOT
+    try:
+        anchors = root.read_bytes()
+    except OSError as e:
+        raise NoFolder(f"cannot read {root}, the authority of our manifests: {e.strerror}") from e
+    return open_trust(anchors, now=now)
 
 
 def load_keys(folder: Path) -> MarkKeys:
@@ -167,11 +178,3 @@ def _check_tables(engine: Engine, file: Path) -> None:
 
 def _url(file: Path) -> str:
     return URL.create("sqlite", database=str(file)).render_as_string()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,8 +1,9 @@
 """Sign what was drawn and record it: a picture is given out with its record, or not at all.
 
-The order is the promise. The manifest is signed into the file; then record and fingerprint are
-committed in one transaction; then a checkpoint covers them; only then are the bytes handed out. A
-crash in between leaves a record of a picture that nobody got, never a picture without a record.
+The order is the promise. The manifest is signed into the file and read back; then record and
+fingerprint are committed in one transaction; then a checkpoint covers them; only then are the bytes
+handed out. A crash in between leaves a record of a picture that nobody got, never a picture without
+a record.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from provenance import fingerprint
 from provenance.database import snapshot, transaction
+from provenance.errors import ProvenanceError
 from provenance.fingerprint import Fingerprint, format_fingerprint
 from provenance.image import pixel_digest, read_image
 from provenance.ledger import record as ledger
@@ -25,7 +27,8 @@ from provenance.ledger.log import Draft, append, prove
 from provenance.ledger.proof import format_proof
 from provenance.ledger.record import SALT_BYTES, Digest, Opening, Picture, commit
 from provenance.manifest.claim import Claim, Model
-from provenance.manifest.finding import Binding
+from provenance.manifest.finding import Binding, State
+from provenance.manifest.read import Trust, read
 from provenance.manifest.write import Signer, sign
 from provenance.watermark.keys import Key
 from workers.folder import DataFolder
@@ -33,6 +36,10 @@ from workers.generate import Marked
 from workers.marking import Marker
 
 POLICY = "marked/1"  # every picture carries a mark; no concept is erased
+
+
+class Untrusted(ProvenanceError):
+    """The signer's certificate does not lead to the authority that verifying trusts."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,18 @@ def seal(
     signer: Signer,
     pictures: Sequence[Marked],
     *,
+    trust: Trust,
     marker: Marker,
     key: Key,
 ) -> list[Sealed]:
-    """Sign and record pictures that `key` marked; all of them or none."""
+    """Sign and record pictures that `key` marked; all of them or none.
+
+    Raises Untrusted if verifying with this trust would not believe what was signed.
+    """
     now = datetime.now(UTC).replace(microsecond=0)
     signed = [_sign(picture, signer, marker, key, now) for picture in pictures]
+    for one in signed:
+        _check_trusted(one.file, trust)
     with transaction(folder.engine) as session:
         entries = append(session, [one.draft for one in signed])
         for one, entry in zip(signed, entries, strict=True):
@@ -84,6 +97,12 @@ def seal(
             )
             for one, entry in zip(signed, entries, strict=True)
         ]
+
+
+def _check_trusted(file: bytes, trust: Trust) -> None:
+    found = read(file, trust, now=datetime.now(UTC))
+    if found.state is not State.TRUSTED:
+        raise Untrusted(f"the manifest just signed reads as {found.state}: {found.detail}")
 
 
 def algorithm(scheme: str) -> str:

@@ -31,7 +31,7 @@ class Trust:
     """
 
     anchors: tuple[x509.Certificate, ...]
-    library: Library
+    official: Library
 
 
 def open_trust(anchors_pem: bytes, *, now: datetime) -> Trust:
@@ -51,7 +51,7 @@ def read(data: bytes, trust: Trust, *, now: datetime) -> Finding:
     if second.reason is Reason.TOO_LARGE:
         unasked = Opinion(State.INVALID, Reason.TOO_LARGE, "not asked")
         return Finding(second.state, second.reason, second.detail, unasked, second, None)
-    return compare(trust.library.judge(data), second, statement)
+    return compare(trust.official.judge(data), second, statement)
 
 
 def compare(first: Opinion, second: Opinion, statement: Statement | None) -> Finding:
@@ -76,7 +76,7 @@ def read_parent(data: bytes, trust: Trust) -> Parent:
     Raises Malformed, TooLarge or Unsupported if its manifests cannot be kept.
     """
     found = scan(data)
-    return parent_of(found, {} if found.store is None else trust.library.results(data))
+    return parent_of(found, {} if found.store is None else trust.official.results(data))
 
 
 def _say(opinion: Opinion) -> str:

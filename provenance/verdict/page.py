@@ -95,12 +95,13 @@ _STATES: dict[StrEnum, str] = {
     ManifestState.OURS: "trusted, signed with our key, bound to this very file",
     ManifestState.FOREIGN: "trusted, signed by another maker, bound to this very file",
     ManifestState.UNTRUSTED: "valid, and signed by nobody we trust; anyone can make one, so it "
-    "never counts for anything",
+    "never counts for anything; so is whatever a lost key of ours signed",
     ManifestState.UNBOUND: "trusted and signed with our key, for other bytes than these",
     ManifestState.INVALID: "any other manifest that is not valid",
     ManifestState.DISAGREEMENT: "two independent readers disagree about it",
     MarkState.DETECTED: "the corrected p of the search is at most the threshold",
-    MarkState.INCONCLUSIVE: "too few tokens for any answer",
+    MarkState.INCONCLUSIVE: "too few tokens for any answer, or found under a key that others may "
+    "have",
     MarkState.NOT_DETECTED: "not with our keys",
     FingerprintState.MATCH: "a recorded picture, or its mirror image, lies within the threshold",
     FingerprintState.INCONCLUSIVE: "too flat to be told from others",

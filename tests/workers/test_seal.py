@@ -1,6 +1,8 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -12,20 +14,24 @@ from PIL import Image
 from generators.sampling import Request
 from provenance.database import snapshot, transaction
 from provenance.image import pixel_digest, read_image
+from provenance.keyring import revoke
+from provenance.keys import Purpose
 from provenance.ledger.errors import LedgerError
 from provenance.ledger.log import Draft, append, log_size
 from provenance.ledger.merkle import leaf_hash
 from provenance.ledger.proof import open_proof
 from provenance.ledger.record import Revocation, Subject, format_record, parse_record
+from provenance.pki import ROOT, make_root, pem
+from provenance.verdict.finding import ManifestState, MarkState
 from provenance.verdict.table import Outcome
 from provenance.watermark.search import QUICK
 from tests.workers.toys import generator
 from workers.examine import open_library
-from workers.folder import TENANT, DataFolder, load_claim_signer, make, open_folder
+from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
 from workers.generate import generate
 from workers.marking import Kind, Marker
-from workers.seal import Sealed, seal
-from workers.verify import judge
+from workers.seal import Sealed, Untrusted, seal
+from workers.verify import Judged, judge
 
 PROMPT = "a grey patch for Alice"
 
@@ -50,16 +56,21 @@ def sealed(folder: DataFolder, tmp_path: Path, *seeds: int) -> list[Sealed]:
     key = folder.keyring.marks().active(TENANT)
     wishes = [Request(PROMPT, seed) for seed in seeds]
     pictures = generate(toy, marker, wishes, mark=Kind.LEXICAL, key=key)
-    signer = load_claim_signer(folder, now=datetime.now(UTC))
-    return seal(folder, signer, pictures, marker=marker, key=key)
+    now = datetime.now(UTC)
+    signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
+    return seal(folder, signer, pictures, trust=trust, marker=marker, key=key)
 
 
 def outcome(folder: DataFolder, marker: Marker, data: bytes) -> Outcome:
     """What verifying the bytes comes to."""
+    return judged(folder, marker, data).verdict.outcome
+
+
+def judged(folder: DataFolder, marker: Marker, data: bytes) -> Judged:
+    """What verifying the bytes tells."""
     keys = folder.keyring.marks().keys
     with open_library(folder) as library:
-        judged = judge(data, name="it", marker=marker, keys=keys, plan=QUICK, library=library)
-    return judged.verdict.outcome
+        return judge(data, name="it", marker=marker, keys=keys, plan=QUICK, library=library)
 
 
 def saved(picture: Image.Image, kind: str) -> bytes:
@@ -99,6 +110,31 @@ def test_nothing_is_given_out_when_the_log_refuses_to_sign(
     folder.anchor.unlink()
     with pytest.raises(LedgerError, match="anchor"):
         sealed(folder, tmp_path, 4)
+
+
+def test_what_verifying_would_not_trust_is_not_recorded(folder: DataFolder, tmp_path: Path) -> None:
+    stranger = make_root("another authority", now=datetime.now(UTC)).certificate
+    (folder.path / ROOT).write_bytes(pem([stranger]))
+    with pytest.raises(Untrusted, match="valid but untrusted"):
+        sealed(folder, tmp_path, 3)
+    with snapshot(folder.engine) as session:
+        assert log_size(session) == 0
+
+
+@pytest.mark.parametrize("purpose", [Purpose.MARK, Purpose.CLAIM])
+def test_a_lost_key_is_evidence_of_nothing(
+    folder: DataFolder, marker: Marker, tmp_path: Path, purpose: Purpose
+) -> None:
+    one = sealed(folder, tmp_path, 3)[0]
+    now, lost = datetime.now(UTC), folder.keyring.active(purpose, TENANT).key_id
+    material = b"n" * 32 if purpose is Purpose.CLAIM else None
+    step = partial(revoke, key_id=lost, since=now, now=now, material=material)
+    changed = replace(folder, keyring=step(folder.keyring))
+    findings = judged(changed, marker, one.file).verdict.findings
+    assert (findings.mark.state is MarkState.DETECTED) is (purpose is Purpose.CLAIM)
+    assert (findings.manifest.state is ManifestState.OURS) is (purpose is Purpose.MARK)
+    state = {Purpose.MARK: findings.mark, Purpose.CLAIM: findings.manifest}[purpose].state
+    assert state in (MarkState.INCONCLUSIVE, ManifestState.UNTRUSTED)
 
 
 def test_a_picture_as_it_left_is_intact(folder: DataFolder, marker: Marker, tmp_path: Path) -> None:

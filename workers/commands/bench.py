@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from generators.catalog import GENERATORS
 from provenance.errors import Unreadable
+from provenance.files import write_file
 from provenance.image import read_file, read_image
 from provenance.robustness.harness import Table
 from provenance.robustness.presets import preset
@@ -25,7 +26,6 @@ from provenance.watermark.embeddability import CannotCarry
 from provenance.watermark.keys import Key
 from workers.bench import Pictures, check_runs, robustness
 from workers.commands import Usage
-from workers.commands.generate import write
 from workers.commands.verify import PLANS
 from workers.folder import TENANT, data_folder, load_keys
 from workers.generate import WeakMark
@@ -86,8 +86,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         )
     title = f"What the mark survives: {options.preset}, {len(files)} pictures"
     report = Report(title, (table,), (*chosen.left_out, *refused))
-    write(options.out / "report.json", as_json(report).encode())
-    write(options.out / "report.html", as_page(report).encode())
+    write_file(options.out / "report.json", as_json(report).encode())
+    write_file(options.out / "report.html", as_page(report).encode())
     Console().print(summary(options.out, table, refused), markup=False, highlight=False)
     return 0
 
@@ -139,7 +139,7 @@ def marked(
             refused.append(f"{file.name}, which is not marked: {e}")
         else:
             written.append(folder / f"{file.name}.png")
-            write(written[-1], made.png)
+            write_file(written[-1], made.png)
             nearest = min(nearest, made.marked.psnr)
         advance()
     if not written:

@@ -15,9 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from generators.catalog import GENERATORS, load_generator
 from generators.sampling import Request
+from provenance.files import write_file
 from provenance.robustness.attacks import Attack, find
 from workers.commands import Usage
-from workers.folder import TENANT, data_folder, load_claim_signer, open_folder
+from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
 from workers.generate import generate
 from workers.marking import Kind, Marker
 from workers.seal import Sealed, seal
@@ -60,7 +61,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     requests = [Request(options.prompt, seed + n) for n in range(options.count)]
     with open_folder(data_folder(os.environ)) as folder:
         key = folder.keyring.marks().active(TENANT)
-        signer = load_claim_signer(folder, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
         generator = load_generator(options.model)
         marker = Marker(generator.name, generator.spec, generator.codec)
         with progress_bar(console) as progress:
@@ -73,11 +75,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 survive=survive,
                 progress=progress,
             )
-        sealed = seal(folder, signer, pictures, marker=marker, key=key)
+        sealed = seal(folder, signer, pictures, trust=trust, marker=marker, key=key)
     for file, picture in zip(files, sealed, strict=True):
-        write(file, picture.file)
+        write_file(file, picture.file)
         if options.proof:
-            write(file.with_suffix(".tlog-proof"), picture.proof)
+            write_file(file.with_suffix(".tlog-proof"), picture.proof)
         Console().print(describe(file, picture), markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -105,16 +107,6 @@ def checked(options: argparse.Namespace) -> tuple[list[Path], Attack | None]:
         raise Usage(f"--out: there is no folder {options.out.parent}")
     survive = None if options.survive == NO_ATTACK else find(options.survive)
     return outputs(options.out, options.count), survive
-
-
-def write(file: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def describe(file: Path, sealed: Sealed) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from generators.catalog import GENERATORS
+from provenance.files import write_file
 from provenance.image import read_file
 from provenance.watermark.keys import Key
 from workers.commands import Usage
-from workers.commands.generate import write
 from workers.folder import TENANT, data_folder, load_keys
 from workers.mark import MarkedUpload, mark
 from workers.marking import load_marker
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             keys=known.keys,
             distance=installed(),
         )
-    write(out, made.png)
+    write_file(out, made.png)
     Console().print(describe(out, made), markup=False, highlight=False, soft_wrap=True)
     return 0
 
