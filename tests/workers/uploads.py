@@ -29,7 +29,7 @@ class GreyQuantiser(GreyCodec):
 
 def toy(folder: Path) -> tuple[Spec, Marker]:
     """A generator whose codec marks uploads; its pairs are written to the folder."""
-    spec = replace(generator(folder)[0].spec, build_codec=lambda weights: GreyQuantiser())
+    spec = replace(generator(folder)[0].spec, build_codec=lambda *weights: GreyQuantiser())
     return spec, Marker("toy", spec, GreyQuantiser())
 
 
