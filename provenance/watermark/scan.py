@@ -1,9 +1,9 @@
 """Which geometries of a picture read most surely, coarse to fine, without a key.
 
 A codec's finder tells from one window how likely the grid of tokens starts at each of 64 offsets;
-so every frame of a ladder costs one window. The likeliest frames and offsets are read, and all
-offsets of the picture as large as it is, and ranked by the mean margin of their tokens; the best
-are moved by single px, resized and turned in small steps as long as that makes reading surer.
+so every frame of a ladder costs one window. The likeliest frames and offsets are read and ranked
+by the mean margin of their tokens; the best are moved by single px, resized and turned in small
+steps as long as that makes reading surer.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from provenance.watermark.geometry import STRIDE, Frame, Geometry, framed
 
 BATCH = 16 * 128 * 128  # px read at once: more is no faster on two cores
 WINDOW = 128  # px a side of what the finder is shown
-COARSE, FINE = 64, 96  # px a side of what is read, to rank the likeliest and then to refine
-OFFSETS = 8  # of each frame that may be among the likeliest
-LIKELIEST = 128  # places read, besides all offsets of the picture as large as it is
-LEADERS = 4  # geometries refined in each round
+COARSE, FINE = 64, 80  # px a side of what is read, to rank the likeliest and then to refine
+COPIED = 24  # offsets read of a picture as large as it is, each hand
+OFFSETS, LIKELIEST = 8, 80  # offsets of each other frame that may be among the likeliest read
+LEADERS = 3  # geometries refined in each round
 ROUNDS = 3
 KIN = 2  # neighbours of a geometry that may be chosen besides it
 TURN = 0.5  # degrees between neighbours
@@ -129,10 +129,11 @@ class Scan:
         height, width = self.pixels.shape[1:]
         frames = ladder.frames(height, width)
         copied = [f for f in frames if (f.height, f.width, f.degrees) == (height, width, 0.0)]
-        likely = [_Place(frame, *divmod(at, STRIDE)) for frame in copied for at in range(STRIDE**2)]
-        likely += _first(self._find(f for f in frames if f not in copied), LIKELIEST)
+        likely = list(self._find(copied, COPIED))
+        rest = (frame for frame in frames if frame not in copied)
+        likely += _first(self._find(rest, OFFSETS), LIKELIEST)
         coarse = self._read(likely, COARSE)
-        fine = self._read(_first(coarse, 2 * LEADERS), FINE)
+        fine = self._read(_first(coarse, 3 * LEADERS), FINE)
         for _ in range(ROUNDS):
             around = dict.fromkeys(p for top in _first(fine, LEADERS) for p in top.neighbours())
             fresh = self._read([place for place in around if place not in fine], FINE)
@@ -141,7 +142,7 @@ class Scan:
             fine |= fresh
         return _spread([*_first(fine, len(fine)), *_first(coarse, len(coarse)), *likely], n)
 
-    def _find(self, frames: Iterable[Frame]) -> dict[_Place, float]:
+    def _find(self, frames: Iterable[Frame], offsets: int) -> dict[_Place, float]:
         """The likeliest places of each frame, and how sure (log) the finder is of them."""
         found: dict[_Place, float] = {}
         shown: dict[int, list[tuple[Frame, Tensor]]] = {}
@@ -157,7 +158,7 @@ class Scan:
             size = max(1, BATCH // side**2)
             for start in range(0, len(windows), size):
                 part = windows[start : start + size]
-                likely = self._reader.find(torch.stack([w for _, w in part])).topk(OFFSETS, 1)
+                likely = self._reader.find(torch.stack([w for _, w in part])).topk(offsets, 1)
                 for (frame, _), sure, where in zip(part, *map(Tensor.tolist, likely), strict=True):
                     for score, offset in zip(sure, where, strict=True):
                         found[_Place(frame, *divmod(offset, STRIDE))] = score
