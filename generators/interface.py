@@ -63,11 +63,15 @@ class Run(Protocol):
     def propose(self) -> Proposal | None:
         """The next site, or None when every position has its token."""
 
-    def commit(self, tokens: Tensor) -> None:
-        """Fix the tokens (B, n) of the site proposed last."""
+    def commit(self, drawn: Tensor, kept: Tensor) -> None:
+        """Fix the tokens (B, n) of the site proposed last: as drawn, and as a mark swapped them.
+
+        A residual family goes on from what was kept, so that later scales absorb the swap; a
+        raster goes on from what was drawn, which its model knows how to continue.
+        """
 
     def tokens(self) -> Tensor:
-        """All tokens, (B, h, w)."""
+        """The tokens kept, (B, h, w)."""
 
 
 class DiscreteModel(Protocol):

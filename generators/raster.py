@@ -218,6 +218,7 @@ class RasterRun:
         self._tokens = torch.zeros(
             len(captions), self._layout.tokens, dtype=torch.int64, device=captions.device
         )
+        self._kept = self._tokens[: self._requests].clone()
         self._done = 0
 
     def propose(self) -> Proposal | None:
@@ -238,11 +239,11 @@ class RasterRun:
         site = Site("image", self._done, self._layout.tokens, None, position)
         return Proposal(site, logits.unflatten(0, (2, -1))[:, : self._requests])
 
-    def commit(self, tokens: Tensor) -> None:
-        self._tokens[: self._requests, self._done] = tokens[:, 0]
-        self._tokens[self._requests :, self._done] = tokens[-1, 0]
+    def commit(self, drawn: Tensor, kept: Tensor) -> None:
+        self._tokens[: self._requests, self._done] = drawn[:, 0]
+        self._tokens[self._requests :, self._done] = drawn[-1, 0]
+        self._kept[:, self._done] = kept[:, 0]
         self._done += 1
 
     def tokens(self) -> Tensor:
-        done = self._tokens[: self._requests]
-        return done.reshape(-1, self._layout.height, self._layout.width)
+        return self._kept.reshape(-1, self._layout.height, self._layout.width)

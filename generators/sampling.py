@@ -113,13 +113,14 @@ def step(
     request: Request,
     watermark: Watermark,
     rng: torch.Generator,
-) -> Tensor:
-    """The tokens (n,) of one request at one site from its logits (2, n, V)."""
+) -> tuple[Tensor, Tensor]:
+    """The tokens (n,) of one request at one site from its logits (2, n, V): drawn, and kept."""
     how = request.sampling
     mixed = mix(logits[0], logits[1], how.guidance) / how.temperature
     favoured = watermark.favour(site, mixed)
     probabilities = cut(favoured, top_k=how.top_k, top_p=how.top_p)
-    return watermark.swap(site, choose(probabilities, rng), probabilities)
+    drawn = choose(probabilities, rng)
+    return drawn, watermark.swap(site, drawn, probabilities)
 
 
 @torch.inference_mode()
@@ -144,7 +145,8 @@ def draw(
                 zip(requests, watermarks, rngs, strict=True)
             )
         ]
-        run.commit(torch.stack(rows))
+        drawn, kept = (torch.stack(tokens) for tokens in zip(*rows, strict=True))
+        run.commit(drawn, kept)
         progress(site.step + 1, site.steps)
     tokens = run.tokens()
     pixels = codec.decode(tokens)

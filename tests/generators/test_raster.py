@@ -18,7 +18,8 @@ def teacher(run: RasterRun, tokens: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         while (proposal := run.propose()) is not None:
             seen.append(proposal.logits[:, :, 0])
-            run.commit(tokens[:, proposal.site.step][:, None])
+            step = tokens[:, proposal.site.step][:, None]
+            run.commit(step, step)
     return torch.stack(seen, 2)
 
 

@@ -22,11 +22,11 @@ CODES = 16
 
 
 class ToyRun:
-    """Logits that depend on the prompt and on the token before, so that feeding back shows."""
+    """Logits that depend on the prompt and on the token drawn before, so that feeding back shows."""
 
     def __init__(self, prompts: Sequence[str]) -> None:
         self._prompts = prompts
-        self._tokens = torch.zeros(len(prompts), 4, dtype=torch.int64)
+        self._drawn, self._kept = torch.zeros(2, len(prompts), 4, dtype=torch.int64)
         self._step = 0
 
     def propose(self) -> Proposal | None:
@@ -34,18 +34,19 @@ class ToyRun:
             return None
         rows = []
         for row, prompt in enumerate(self._prompts):
-            last = int(self._tokens[row, self._step - 1]) if self._step else 0
+            last = int(self._drawn[row, self._step - 1]) if self._step else 0
             seed = torch.Generator().manual_seed(1000 * len(prompt) + 17 * last + self._step)
             rows.append(torch.randn(2, 1, CODES, generator=seed))
         site = Site("image", self._step, 4, None, torch.tensor([self._step]))
         return Proposal(site, torch.stack(rows, 1))
 
-    def commit(self, tokens: Tensor) -> None:
-        self._tokens[:, self._step] = tokens[:, 0]
+    def commit(self, drawn: Tensor, kept: Tensor) -> None:
+        self._drawn[:, self._step] = drawn[:, 0]
+        self._kept[:, self._step] = kept[:, 0]
         self._step += 1
 
     def tokens(self) -> Tensor:
-        return self._tokens.reshape(-1, 2, 2)
+        return self._kept.reshape(-1, 2, 2)
 
 
 class ToyModel:
@@ -132,14 +133,15 @@ def test_the_bias_comes_after_guidance_and_temperature_and_before_the_cuts() -> 
     assert kept == set(favoured[0].topk(4).indices.tolist())
 
 
-def test_the_swapped_token_is_what_is_fed_back_and_decoded() -> None:
+def test_the_drawn_token_and_the_swapped_one_are_committed_and_the_swapped_one_decoded() -> None:
     recorder = Recorder()
     drawn = one("a fox", 5, recorder)
     assert drawn.tokens.flatten().tolist() == [(t + 1) % CODES for t in recorder.drawn]
     assert np.array_equal(drawn.pixels[..., 0], drawn.tokens)
     run = ToyRun(["a fox"])
     run.propose()
-    run.commit(torch.tensor([[drawn.tokens.flatten()[0]]]))
+    first = torch.tensor([[recorder.drawn[0]]])
+    run.commit(first, (first + 1) % CODES)
     second = run.propose()
     assert second is not None
     torch.testing.assert_close(

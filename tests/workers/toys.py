@@ -57,8 +57,8 @@ class GreyRun:
         site = Site("image", self._step, 256, None, torch.tensor([self._step]))
         return Proposal(site, self._logits.expand(2, len(self._tokens), 1, CODES))
 
-    def commit(self, tokens: Tensor) -> None:
-        self._tokens[:, self._step] = tokens[:, 0]
+    def commit(self, drawn: Tensor, kept: Tensor) -> None:
+        self._tokens[:, self._step] = kept[:, 0]
         self._step += 1
 
     def tokens(self) -> Tensor:
