@@ -1,8 +1,9 @@
 """Index swap: a red token gives way to its green partner (IndexMark, arXiv 2505.14673).
 
 The swap happens while the picture is sampled, so that in a residual codec later scales absorb the
-difference; a raster model goes on from what it drew, as IndexMark does. How visible a swap is depends on the
-decoder, not on the distance of codes: measure it in pixels, and never swap what shows.
+difference; a raster model goes on from what it drew, as IndexMark does. How visible a swap is
+depends on the decoder, not on the distance of codes: measure it in pixels, and never swap what
+shows.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ CODES = 16
 
 
 class ToyRun:
-    """Logits that depend on the prompt and on the token drawn before, so that feeding back shows."""
+    """Logits that depend on the prompt and the token drawn before, so that feeding back shows."""
 
     def __init__(self, prompts: Sequence[str]) -> None:
         self._prompts = prompts
