@@ -49,7 +49,7 @@ def test_pictures_are_marked_attacked_and_reported(
     assert measured(home / "mix")["none"] == [1, 1]
     refused = "flat.png, which is not marked: the picture is too flat"
     assert any(refused in reason for reason in report["left_out"])
-    least = re.search(r"posthoc/1 of toy, ([\d.]+) dB at the least, quick search", table["method"])
+    least = re.search(r"posthoc/2 of toy, ([\d.]+) dB at the least, quick search", table["method"])
     assert least is not None
     assert float(least[1]) >= 35
     page = (home / "mix" / "report.html").read_text()

@@ -32,7 +32,7 @@ def test_a_photograph_is_marked_and_verified(
     assert float(shown[1]) >= 35
     assert main(["verify", "m.png", "--json", *TOY]) == 0
     found = json.loads(capsys.readouterr().out)["mark"]
-    assert (found["outcome"], found["scheme"]) == ("detected", "posthoc/1")
+    assert (found["outcome"], found["scheme"]) == ("detected", "posthoc/2")
     assert f"{found['p_corrected']:.1e}" in line
     assert found["key"] in line
 
