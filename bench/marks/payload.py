@@ -198,11 +198,12 @@ def table(
         drawings,
     )
     header = ("copy", "mark found", "number right", "not given", "wrong", "carrying units")
-    rows = tuple(_rows(numbered, uploads))
-    return Table("payload", header, rows, notes)
+    return Table("payload", header, tuple(rows(uploads)), notes)
 
 
-def _rows(numbered: Sequence[Upload], uploads: Sequence[Upload]) -> Iterator[tuple[str, ...]]:
+def rows(uploads: Sequence[Upload]) -> Iterator[tuple[str, ...]]:
+    """A row an attack: shares of the uploads with a number; wrong is counted in all."""
+    numbered = [upload for upload in uploads if upload.number is not None]
     for at, attack in enumerate(ATTACKS):
         copies = [(upload.number, upload.copies[at]) for upload in numbered]
         right = sum(copy.number == number for number, copy in copies)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.commands.toy_model import installation
-from tests.workers.uploads import flat, photograph
+from tests.workers.uploads import flat, photograph, toy
 from workers.command import main
 
 TOY = ["--model", "toy"]
@@ -16,7 +16,8 @@ TOY = ["--model", "toy"]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with installation(tmp_path_factory.mktemp("home")) as folder:
+    place = tmp_path_factory.mktemp("home")
+    with installation(place, toy(place)[0]) as folder:
         (folder / "photo.jpg").write_bytes(photograph(203, 150, kind="JPEG"))
         (folder / "flat.png").write_bytes(flat())
         yield folder
