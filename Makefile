@@ -53,6 +53,13 @@ train: .venv/installed $(ICONS)
 	$(BIN)/python -m generators.training.reading --icons $(ICONS) $(REAL) \
 	    --codec $(CHECKPOINTS)/codec.pt --sampled $(CHECKPOINTS)/grids.npy \
 	    --checkpoint $(CHECKPOINTS)/tuned.pt
+	$(BIN)/python -m generators.training.reader --icons $(ICONS) $(REAL) \
+	    --codec $(CHECKPOINTS)/tuned.pt --sampled $(CHECKPOINTS)/grids.npy \
+	    --checkpoint $(CHECKPOINTS)/reader.pt
+	$(BIN)/python -m generators.training.finder --icons $(ICONS) $(REAL) \
+	    --codec $(CHECKPOINTS)/tuned.pt --sampled $(CHECKPOINTS)/grids.npy \
+	    --checkpoint $(CHECKPOINTS)/finder.pt
 	$(BIN)/python -m generators.training.export --transformer $(CHECKPOINTS)/transformer.pt \
-	    --codec $(CHECKPOINTS)/tuned.pt
+	    --codec $(CHECKPOINTS)/tuned.pt --reader $(CHECKPOINTS)/reader.pt \
+	    --finder $(CHECKPOINTS)/finder.pt
 	@echo "Write these digests into generators/catalog.py, then: $(BIN)/python -m workers.pairing"

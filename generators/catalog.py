@@ -44,10 +44,11 @@ class Spec:
     licence: str
     side: int  # px
     transformer: Weights
-    codec: Weights
+    codec: Weights  # what tokens mean; marks depend on its digest
+    reader: Weights  # how tokens are read back and their grid is found; may improve by itself
     pairs: str  # file of the codec's perfect matching, for index swap
     build_model: Callable[[Weights], DiscreteModel]
-    build_codec: Callable[[Weights], Codec]
+    build_codec: Callable[[Weights, Weights], Codec]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,20 @@ class Generator:
     codec: Codec
 
 
-def load_into(module: nn.Module, weights: Weights) -> None:
-    """Fill a module from a checked file, strictly, in float32."""
+def load_into(module: nn.Module, *parts: Weights) -> None:
+    """Fill a module from checked files, strictly, in float32."""
+    tensors: dict[str, torch.Tensor] = {}
+    for weights in parts:
+        tensors |= {name: tensor.float() for name, tensor in load(_read(weights)).items()}
+    try:
+        module.load_state_dict(tensors, strict=True)
+    except RuntimeError as e:
+        files = ", ".join(str(WEIGHTS / weights.file) for weights in parts)
+        raise BadWeights(f"{files} does not fit: {str(e).splitlines()[-1].strip()}") from e
+    module.eval().requires_grad_(requires_grad=False)
+
+
+def _read(weights: Weights) -> bytes:
     path = WEIGHTS / weights.file
     try:
         data = path.read_bytes()
@@ -73,12 +86,7 @@ def load_into(module: nn.Module, weights: Weights) -> None:
             f"{path} has SHA-256 {digest.hex()[:16]}..., the catalog expects "
             f"{weights.digest.hex()[:16]}..."
         )
-    tensors = {name: tensor.float() for name, tensor in load(data).items()}
-    try:
-        module.load_state_dict(tensors, strict=True)
-    except RuntimeError as e:
-        raise BadWeights(f"{path} does not fit: {str(e).splitlines()[-1].strip()}") from e
-    module.eval().requires_grad_(requires_grad=False)
+    return data
 
 
 def _icons_model(weights: Weights) -> DiscreteModel:
@@ -87,9 +95,9 @@ def _icons_model(weights: Weights) -> DiscreteModel:
     return RasterModel(transformer, TextEncoder())
 
 
-def _icons_codec(weights: Weights) -> Codec:
+def _icons_codec(weights: Weights, reader: Weights) -> Codec:
     codec = VQCodec(VQConfig())
-    load_into(codec, weights)
+    load_into(codec, weights, reader)
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return codec
 
@@ -105,7 +113,11 @@ GENERATORS: dict[str, Spec] = {
         ),
         codec=Weights(
             "icons-128-codec.safetensors",
-            bytes.fromhex("b90969c5fff1c7a33e2653c469d93197d9bbb62c67d3ec690764911b0a0cdf72"),
+            bytes.fromhex("c59e6ef659b8b1379c5b8a43b8ef1082bc6bebf9bbb74cb715435733858f5dc7"),
+        ),
+        reader=Weights(
+            "icons-128-reader.safetensors",
+            bytes.fromhex("7dcabfecb25707ff73d7efac2a845d8498e11dc16002953a4c6e2982ef53066c"),
         ),
         pairs="icons-128-pairs.safetensors",
         build_model=_icons_model,
@@ -128,10 +140,10 @@ def find(name: str) -> Spec:
 def load_codec(name: str) -> Codec:
     """The codec alone: all that verifying needs."""
     spec = find(name)
-    return spec.build_codec(spec.codec)
+    return spec.build_codec(spec.codec, spec.reader)
 
 
 def load_generator(name: str) -> Generator:
     """Transformer, prompt encoder and codec."""
     spec = find(name)
-    return Generator(name, spec, spec.build_model(spec.transformer), spec.build_codec(spec.codec))
+    return Generator(name, spec, spec.build_model(spec.transformer), load_codec(name))

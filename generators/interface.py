@@ -99,5 +99,8 @@ class Codec(Protocol):
     def read(self, pixels: Tensor) -> Reading:
         """The tokens that a picture of this codec was decoded from, as well as they can be told."""
 
+    def find(self, pixels: Tensor) -> Tensor:
+        """Log-probabilities (B, 64) that the grid of tokens starts at 8 top + left px."""
+
     def decode(self, tokens: Tensor) -> Tensor:
         """The pixels of tokens (B, h, w)."""

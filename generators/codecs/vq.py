@@ -1,10 +1,11 @@
 """A vector-quantised picture codec whose tokens are meant to be read back.
 
-Three small convolutional networks share one L2-normalised codebook: the encoder turns pixels into
-tokens, the decoder turns tokens into pixels, and the reader recovers the tokens of a decoded
-picture after it was compressed, resized, blurred or brightened. The reader is to the decoder what
-IndexMark's Index Encoder is to its codec (arXiv 2505.14673, section 3.4); decoder and reader are
-trained together, as wmar's cycle fine-tuning does (arXiv 2506.16349, section 4).
+Four small convolutional networks share one L2-normalised codebook: the encoder turns pixels into
+tokens, the decoder turns tokens into pixels, the reader recovers the tokens of a decoded picture
+after it was compressed, resized, blurred or brightened, and the finder tells where the grid of
+tokens lies in a picture that was cropped or moved. The reader is to the decoder what IndexMark's
+Index Encoder is to its codec (arXiv 2505.14673, section 3.4); the decoder is trained to be read, as
+wmar's cycle fine-tuning does (arXiv 2506.16349, section 4).
 
 Pixels are float (B, 3, H, W) in [0, 1]; H and W are multiples of the stride. Tokens are int64
 (B, H/8, W/8). Nothing here knows about marks, keys or prompts.
@@ -21,11 +22,15 @@ from torch import Tensor, nn
 from generators.interface import Codebook, Reading
 
 STRIDE = 8
+STEEP = 100.0  # steps of a hundredth between neighbours are told apart best
 
 
 @dataclass(frozen=True)
 class VQConfig:
-    """Sizes of the codec: V codes of d dimensions, channels at stride 4 and at stride 8."""
+    """Sizes of the codec: V codes of d dimensions, channels at stride 4 and at stride 8.
+
+    The reader costs no more than the encoder, so that detecting is as cheap as encoding.
+    """
 
     codes: int = 4096
     dim: int = 8
@@ -33,7 +38,8 @@ class VQConfig:
     coarse: int = 192
     encoder_blocks: tuple[int, int] = (2, 1)
     decoder_blocks: tuple[int, int] = (4, 2)
-    reader_blocks: tuple[int, int] = (2, 4)
+    reader_blocks: tuple[int, int] = (0, 3)
+    finder: int = 96
 
 
 class ChannelNorm(nn.Module):
@@ -123,6 +129,43 @@ class Reader(nn.Module):
         return F.normalize(self.out(self.norm(x)).float(), dim=1)
 
 
+class Finder(nn.Module):
+    """Where in a picture the grid of tokens starts: log-probabilities (B, 64) of 8 top + left.
+
+    The decoder leaves faint steps between tokens: how steep the columns and rows of each offset
+    are on average is told beside learnt features, and weighed for the picture as a whole.
+    """
+
+    def __init__(self, config: VQConfig) -> None:
+        super().__init__()
+        width = config.finder
+        self.stem = nn.Conv2d(5 * STRIDE**2, width, 3, padding=1)
+        self.block = Block(width)
+        self.norm = ChannelNorm(width)
+        self.hidden = nn.Linear(width + 4 * STRIDE, 4 * width)
+        self.out = nn.Linear(4 * width, STRIDE**2)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        grey = pixels.mean(1, keepdim=True)
+        right, down = grey.diff(dim=3), grey.diff(dim=2)
+        bends = F.pad(right.diff(dim=3), (1, 1)), F.pad(down.diff(dim=2), (0, 0, 1, 1))
+        right, down = F.pad(right, (0, 1)), F.pad(down, (0, 0, 0, 1))
+        right, down, along, across = (torch.log1p(STEEP * x.abs()) for x in (right, down, *bends))
+        x = F.pixel_unshuffle(torch.cat([pixels * 2 - 1, right, down], 1), STRIDE)
+        x = self.norm(self.block(F.silu(self.stem(x)))).float().mean((2, 3))
+        profiles = [_profile(right, 3), _profile(down, 2), _profile(along, 3), _profile(across, 2)]
+        found: Tensor = self.out(F.silu(self.hidden(torch.cat([x, *profiles], 1))))
+        return found.log_softmax(1)
+
+
+def _profile(steep: Tensor, dim: int) -> Tensor:  # (B, 1, 8h, 8w) -> (B, 8)
+    """How much each of the 8 offsets along an axis differs from their mean, in tenths of it."""
+    line = steep.float().mean((1, 5 - dim))
+    mean = line.view(len(line), -1, STRIDE).mean(1)
+    profile: Tensor = 10 * (mean / (mean.mean(1, keepdim=True) + 1e-3) - 1)
+    return profile
+
+
 class Decoder(nn.Module):
     """Code vectors (B, d, h, w) to pixels (B, 3, 8h, 8w), not clamped."""
 
@@ -143,7 +186,7 @@ class Decoder(nn.Module):
 
 
 class VQCodec(nn.Module):
-    """Encoder, decoder, reader and their codebook (V, d) of unit rows."""
+    """Encoder, decoder, reader, finder, and the codebook (V, d) of unit rows."""
 
     codebook: Tensor
 
@@ -153,6 +196,7 @@ class VQCodec(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.reader = Reader(config)
+        self.finder = Finder(config)
         start = torch.randn(config.codes, config.dim, generator=torch.Generator().manual_seed(0))
         self.register_buffer("codebook", F.normalize(start, dim=1))
 
@@ -181,6 +225,12 @@ class VQCodec(nn.Module):
         """Tokens that a picture of this codec was decoded from, as well as they can be told."""
         best = self.similarity(self.reader(pixels)).topk(2, -1)
         return Reading(best.indices[..., 0], best.values[..., 0] - best.values[..., 1])
+
+    @torch.inference_mode()
+    def find(self, pixels: Tensor) -> Tensor:
+        """How likely (log, (B, 64)) the grid of tokens starts at each 8 top + left px."""
+        found: Tensor = self.finder(pixels)
+        return found
 
     @torch.inference_mode()
     def decode(self, tokens: Tensor) -> Tensor:

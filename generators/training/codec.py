@@ -27,6 +27,8 @@ from generators.codecs.vq import STRIDE, Block, VQCodec, VQConfig
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
 
+# Decoder and codebook are made with a reader three times as large as the one that ships.
+TUTOR = VQConfig(reader_blocks=(2, 4))
 TEMPERATURE = 0.04  # of the cosine logits; neighbouring codes are about 0.1 apart
 
 
@@ -52,36 +54,55 @@ class Optimisers:
             if isinstance(block, Block)
             for layer in (block.first, block.second)
         ]
-        self._matrices = [nn.Parameter(_matrix(weight.data)) for weight in self._convolutions]
+        self._momenta = [torch.zeros_like(_matrix(w.data)) for w in self._convolutions]
         inner = {id(weight) for weight in self._convolutions}
         self._rest = [p for p in module.parameters() if id(p) not in inner]
-        self._muon = torch.optim.Muon(
-            self._matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-        )
+        self._rate = rate
         self._adamw = torch.optim.AdamW(self._rest, lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
 
     def set_rate(self, rate: float) -> None:
-        for optimiser in (self._muon, self._adamw):
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+        self._rate = rate
+        for group in self._adamw.param_groups:
+            group["lr"] = rate
 
     def step(self, loss: Tensor) -> None:
         """Fit to the gradient of a loss."""
         for weight in (*self._convolutions, *self._rest):
             weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
-        for matrix, weight in zip(self._matrices, self._convolutions, strict=True):
-            matrix.grad = None if weight.grad is None else _matrix(weight.grad)
         torch.nn.utils.clip_grad_norm_(self._rest, 1.0)
-        self._muon.step()  # type: ignore[no-untyped-call]
         self._adamw.step()
+        for weight, momentum in zip(self._convolutions, self._momenta, strict=True):
+            if weight.grad is not None:
+                self._turn(_matrix(weight.data), momentum, _matrix(weight.grad))
 
-    def state_dict(self) -> list[dict[str, Any]]:
-        return [self._muon.state_dict(), self._adamw.state_dict()]
+    @torch.no_grad()
+    def _turn(self, matrix: Tensor, momentum: Tensor, gradient: Tensor) -> None:
+        """Muon with Nesterov momentum 0.95 and AdamW's size of step (arXiv 2502.16982)."""
+        momentum.lerp_(gradient, 0.05)
+        update = orthogonal(gradient.lerp(momentum, 0.95))
+        matrix.mul_(1 - 0.01 * self._rate)
+        matrix.sub_(update, alpha=self._rate * 0.2 * max(matrix.shape) ** 0.5)
 
-    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
-        self._muon.load_state_dict(state[0])
-        self._adamw.load_state_dict(state[1])
+    def state_dict(self) -> dict[str, Any]:
+        return {"momenta": self._momenta, "adamw": self._adamw.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._momenta = state["momenta"]
+        self._adamw.load_state_dict(state["adamw"])
+
+
+def orthogonal(gradient: Tensor) -> Tensor:  # (m, n), m <= n
+    """Nearly the nearest matrix of orthonormal rows, by five Newton-Schulz steps.
+
+    In single precision: torch.optim.Muon takes half, which processors without it emulate at a
+    tenth of the speed.
+    """
+    out: Tensor = gradient / gradient.norm().clamp(min=1e-7)
+    for _ in range(5):
+        gram = out @ out.T
+        out = 3.4445 * out + (-4.775 * gram + 2.0315 * gram @ gram) @ out
+    return out
 
 
 def _matrix(weight: Tensor) -> Tensor:
@@ -314,7 +335,7 @@ def main() -> None:
         else []
     )
     recipe = Recipe(options.steps, options.batch, options.rate, options.read_weight, options.seed)
-    train(Fit(VQCodec(VQConfig()), recipe, options.checkpoint), icons, photographs)
+    train(Fit(VQCodec(TUTOR), recipe, options.checkpoint), icons, photographs)
 
 
 if __name__ == "__main__":

@@ -84,13 +84,44 @@ def shift(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     return wide[:, :, dy : dy + pixels.shape[2], dx : dx + pixels.shape[3]]
 
 
+def resampled(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Scaled to 0.7 to 1.5, saved, and scaled back by a reader who is up to half a pixel off."""
+    side = pixels.shape[-1]
+    there = round(side * rng.uniform(0.7, 1.5))
+    away = F.interpolate(pixels, size=(there, there), mode="bicubic", antialias=True)
+    if rng.random() < 0.5:
+        away = jpeg(away.clamp(0, 1), rng)
+    dx, dy = rng.uniform(-0.5, 0.5, 2) * 2 / side
+    scale = 1 + rng.uniform(-0.004, 0.004, 2)
+    back = torch.tensor([[[scale[0], 0.0, dx], [0.0, scale[1], dy]]], dtype=pixels.dtype)
+    same = F.interpolate(rounded(away), size=(side, side), mode="bicubic", antialias=True)
+    grid = F.affine_grid(back, [1, 3, side, side], align_corners=False)
+    return F.grid_sample(
+        same,
+        grid.expand(len(pixels), -1, -1, -1),
+        mode="bicubic",
+        padding_mode="border",
+        align_corners=False,
+    )
+
+
+def sharpen(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Plus 0.3 to 1.5 times the difference to a blurred copy."""
+    kernel = pixels.new_tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
+    wide = F.pad(pixels, (1, 1, 1, 1), mode="reflect")
+    blurred = F.conv2d(wide, kernel.expand(3, 1, 3, 3), groups=3)
+    return pixels + (pixels - blurred) * rng.uniform(0.3, 1.5)
+
+
 DISTORTIONS: tuple[tuple[Distortion, float], ...] = (
-    (jpeg, 0.26),
-    (noise, 0.16),
-    (blur, 0.20),
-    (resize, 0.16),
-    (brightness, 0.09),
+    (jpeg, 0.24),
+    (noise, 0.18),
+    (blur, 0.12),
+    (resize, 0.09),
+    (brightness, 0.12),
     (contrast, 0.09),
+    (resampled, 0.09),
+    (sharpen, 0.03),
     (shift, 0.04),
 )
 

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.codecs.vq import VQCodec, VQConfig
-from generators.training.codec import Optimisers, grids, pixel_loss
+from generators.codecs.vq import VQCodec
+from generators.training.codec import TUTOR, Optimisers, grids, pixel_loss
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
 
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--read-weight", type=float, default=0.03)
     options = parser.parse_args()
-    codec = VQCodec(VQConfig())
+    codec = VQCodec(TUTOR)
     codec.load_state_dict(torch.load(options.codec, weights_only=True)["codec"])
     icons, _ = load_icons(options.icons)
     photographs = (

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generators.codecs.vq import VQCodec, VQConfig
+from generators.codecs.vq import VQCodec
 from generators.interface import Site
 from generators.raster import RasterConfig, RasterModel, RasterTransformer
 from generators.sampling import Request, Sampling, draw
 from generators.text import TextEncoder
+from generators.training.codec import TUTOR
 from generators.training.icons import background
 from generators.training.things import THINGS, spoken
 
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=640)
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
-    codec = VQCodec(VQConfig())
+    codec = VQCodec(TUTOR)
     codec.load_state_dict(torch.load(options.codec, weights_only=True)["codec"])
     transformer = RasterTransformer(RasterConfig())
     transformer.load_state_dict(torch.load(options.transformer, weights_only=True)["model"])

@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from generators.codecs.vq import STRIDE, VQCodec, VQConfig
+from generators.codecs.vq import STRIDE, VQCodec
 from generators.raster import RasterConfig, RasterTransformer
 from generators.text import DIM, TextEncoder, clauses
+from generators.training.codec import TUTOR
 from generators.training.icons import SIDE, Cutout, background, load_icons, pasted, scaled
 from generators.training.things import THINGS, spoken
 
@@ -232,7 +233,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    codec = VQCodec(VQConfig())
+    codec = VQCodec(TUTOR)
     codec.load_state_dict(torch.load(options.codec, weights_only=True)["codec"])
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     icons, _ = load_icons(options.icons, only=THINGS)

@@ -18,7 +18,8 @@ from provenance.image import Pixels
 from provenance.watermark.detect import Bank, View
 from provenance.watermark.errors import MarkError
 from provenance.watermark.payload import Message
-from provenance.watermark.search import Reader, read_one
+from provenance.watermark.scan import Reader
+from provenance.watermark.search import read_one
 from provenance.watermark.statistics import Evidence, Test, weigh
 
 Strength = TypeVar("Strength")

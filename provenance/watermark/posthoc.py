@@ -25,8 +25,9 @@ from provenance.robustness.quality import SMALLEST, psnr, ssim
 from provenance.watermark.embeddability import Attempt, CannotCarry, Judge
 from provenance.watermark.errors import MarkError
 from provenance.watermark.geometry import STRIDE, busiest, whole
+from provenance.watermark.scan import Reader
 from provenance.watermark.scheme import Bools
-from provenance.watermark.search import LARGEST, Reader
+from provenance.watermark.search import LARGEST
 from provenance.watermark.statistics import Evidence
 
 LIMIT = 35.0  # dB against the original

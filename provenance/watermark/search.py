@@ -1,7 +1,7 @@
 """Where the token grid of a picture may lie: a stream of views for `detect`.
 
-A picture of this codec reads with a much higher mean margin under the right geometry than under a
-wrong one, and no key is asked for that. So hundreds of geometries are scanned by margin on a small
+Where the grid of a picture of this codec lies is told by the codec's finder and by the mean margin
+of what is read, and no key is asked for that. So thousands of geometries are scanned on a small
 window, and only the few that `Plan.looks` allows are tested. Choosing by a function of the picture
 alone leaves the coins of every key fair: the search pays for the views tested (times keys, times
 lists) and for none of those scanned.
@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,29 +23,13 @@ from torch import Tensor
 
 from provenance.image import Pixels
 from provenance.watermark.detect import View
-from provenance.watermark.geometry import Frame, Geometry, busiest, framed, whole
-from provenance.watermark.level import AS_IT_IS, LEVELS, Level, levelled
-from provenance.watermark.scan import Ladder, Scan
+from provenance.watermark.geometry import STRIDE, Frame, Geometry, busiest, framed, whole
+from provenance.watermark.level import AS_IT_IS, LEVELS, levelled
+from provenance.watermark.scan import Finder, Ladder, Reader, Scan, mean_margins
 
-BATCH = 16 * 128 * 128  # px read at once: more is no faster on two cores
 LARGEST = 1024  # px a side of the first views: 16,384 tokens are plenty
 SCANNED = 256  # px a side of what is scanned, so that its cost does not grow with the picture
-
-
-class Reading(Protocol):
-    """Tokens (B, h, w) int64 and by how much each won, (B, h, w) float >= 0."""
-
-    @property
-    def tokens(self) -> Tensor: ...
-
-    @property
-    def margin(self) -> Tensor: ...
-
-
-class Reader(Protocol):
-    """What a search asks of a codec; pixels are (B, 3, 8h, 8w) in [0, 1]."""
-
-    def read(self, pixels: Tensor) -> Reading: ...
+LEVELLED = 64  # px a side of what is read to choose a level
 
 
 @dataclass(frozen=True)
@@ -63,12 +46,12 @@ class Plan:
 
 
 CROPS = tuple(1 - k / 40 for k in range(13))  # down to half the area
-SHRUNK = (1.025, 1.05, 1.25, 4 / 3, 1.5, 2.0)  # undone by growing
-TURNS = (-1.0, 1.0, -2.5, 2.5, -4.0, 4.0)  # refined by half degrees
+SHRUNK = (1.025, 1.05, 1.075, 1.15, 1.25, 4 / 3, 1.5, 2.0)  # undone by growing
+TURNS = tuple(sign * turn for turn in (1.0, 2.0, 3.0, 4.0, 5.0) for sign in (-1, 1))
 
 QUICK = Plan("quick", 1, None)
 STANDARD = Plan("standard", 8, Ladder(mirrored=(False, True)))
-FULL = Plan("full", 24, Ladder((False, True), CROPS + SHRUNK, TURNS, step=2))
+FULL = Plan("full", 12, Ladder((False, True), CROPS + SHRUNK, TURNS))
 
 
 @dataclass(frozen=True)
@@ -109,7 +92,7 @@ class Search:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Finder,
         codec_digest: bytes,
         pixels: Pixels,
         plan: Plan,
@@ -156,37 +139,40 @@ class Search:
     def _chosen(self) -> Iterator[View]:
         """The best level of each size, then its best geometries in turn, all chosen by margin.
 
-        Levels are tried on the grid as it lies, and geometries on the level as it is: margins mean
-        little where both are wrong. A picture both brightened and shifted is not searched for.
+        Levels are tried on the grid as it lies, and once more on the best geometry of each size.
         """
         ladder = self._plan.ladder
         if ladder is None:
             return
         for height, width in self._sizes:
             region = busiest(framed(self._own, Frame(height, width)), SCANNED)
-            level = self._level(region)
-            if level != AS_IT_IS:
-                geometry = Geometry(Frame(height, width))
-                yield from self._view(f"{geometry} {level}", levelled(region, level))
-            self._scans.append(Scan(self._margins, region))
+            yield from self._levelled(str(Geometry(Frame(height, width))), region)
+            self._scans.append(Scan(self._reader, region))
         best = [scan.best(ladder, self.planned) for scan in self._scans]
-        for turn in zip_longest(*best):
+        for rank, turn in enumerate(zip_longest(*best)):
             for size, scan, geometry in zip(self._sizes, self._scans, turn, strict=True):
                 height, width = scan.pixels.shape[1:]
                 if geometry is None or geometry == Geometry(Frame(height, width)):
                     continue  # none left, or seen before the scan
                 of = "" if (height, width) == size else f" of a part of {size[1]}x{size[0]}"
                 drawn = framed(scan.pixels, geometry.frame)
-                yield from self._view(f"{geometry}{of}", whole(drawn, geometry.top, geometry.left))
+                tokens = whole(drawn, geometry.top, geometry.left)
+                yield from self._view(f"{geometry}{of}", tokens)
+                if not rank:
+                    yield from self._levelled(f"{geometry}{of}", tokens)
 
-    def _level(self, region: Tensor) -> Level:
-        """Undoing which level reads most surely."""
+    def _levelled(self, geometry: str, region: Tensor) -> Iterator[View]:
+        """The region with that level undone whose reading is surest, unless it is as it is."""
         tokens = whole(region, 0, 0)
         if not tokens.numel():
-            return AS_IT_IS
-        margins = self._margins(torch.stack([levelled(tokens, level) for level in LEVELS]))
+            return
+        top, left = (max(0, side - LEVELLED) // 2 // STRIDE * STRIDE for side in tokens.shape[1:])
+        part = tokens[:, top : top + LEVELLED, left : left + LEVELLED]
+        windows = torch.stack([levelled(part, level) for level in LEVELS])
+        level = LEVELS[int(mean_margins(self._reader, windows).argmax())]
         self._levels += len(LEVELS)
-        return LEVELS[int(margins.argmax())]
+        if level != AS_IT_IS:
+            yield from self._view(f"{geometry} {level}", levelled(tokens, level))
 
     def _view(self, geometry: str, pixels: Tensor) -> Iterator[View]:
         """One view, or none if no token fits."""
@@ -194,13 +180,3 @@ class Search:
         if not tokens.numel():
             return
         yield View(self._digest, geometry, (read_one(self._reader, tokens),))
-
-    def _margins(self, windows: Tensor) -> NDArray[np.float64]:
-        """The mean margin of each window (B, 3, 8h, 8w), (B,)."""
-        size = max(1, BATCH // (windows.shape[2] * windows.shape[3]))
-        parts = [
-            self._reader.read(part).margin.float().flatten(1).mean(1)
-            for part in torch.split(windows, size)
-        ]
-        mean: NDArray[np.float64] = torch.cat(parts).numpy(force=True).astype(np.float64)
-        return mean

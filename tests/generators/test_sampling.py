@@ -65,6 +65,9 @@ class ToyCodec:
         tokens = self.encode(pixels)
         return Reading(tokens, torch.ones(tokens.shape))
 
+    def find(self, pixels: Tensor) -> Tensor:
+        return torch.full((len(pixels), 64), 1 / 64).log()
+
     def decode(self, tokens: Tensor) -> Tensor:
         return (tokens / 255.0)[:, None].expand(-1, 3, -1, -1)
 

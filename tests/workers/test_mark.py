@@ -108,8 +108,8 @@ def test_what_cannot_carry_a_mark_is_refused(tmp_path: Path) -> None:
 
 def test_a_picture_too_small_for_the_search_of_verify_is_refused(tmp_path: Path) -> None:
     _, marker = toy(tmp_path)
-    small = photograph(40, 40)  # 25 tokens: 2^-25 is below 1e-6, times 768 trials it is not
-    with pytest.raises(CannotCarry, match=r"no mark reaches p 1\.3e-09"):
+    small = photograph(40, 40)  # 25 tokens: 2^-25 is below 1e-6, times 384 trials it is not
+    with pytest.raises(CannotCarry, match=r"no mark reaches p 2\.6e-09"):
         marked(small, marker)
 
 

@@ -34,6 +34,10 @@ class GreyCodec:
         tokens = (grey * 255).round().long()
         return Reading(tokens, 1.0 - (grey * 255 - tokens).abs())
 
+    def find(self, pixels: Tensor) -> Tensor:
+        """Grey patches show no grid: every offset is as likely."""
+        return torch.full((len(pixels), 64), 1 / 64).log()
+
     def decode(self, tokens: Tensor) -> Tensor:
         level = (tokens.float() / 255)[:, None].expand(-1, 3, -1, -1)
         return level.repeat_interleave(8, 2).repeat_interleave(8, 3)
@@ -86,9 +90,10 @@ def generator(folder: Path, *, sure: float = 0.0) -> tuple[Generator, Marker]:
         side=128,
         transformer=Weights("none", b"\x06" * 32),
         codec=Weights("none", DIGEST),
+        reader=Weights("none", b"\x07" * 32),
         pairs=str(pairs),
         build_model=lambda weights: model,
-        build_codec=lambda weights: codec,
+        build_codec=lambda *weights: codec,
     )
     return Generator("toy", spec, model, codec), Marker("toy", spec, codec)
 

@@ -45,6 +45,10 @@ class HalvesCodec:
         tokens = (nearest[:, 0] * LEVELS + nearest[:, 1]).long()
         return Reading(tokens, (1 - (levels - nearest).abs().amax(1)).clamp(min=0))
 
+    def find(self, pixels: Tensor) -> Tensor:
+        """Half patches show no grid: every offset is as likely."""
+        return torch.full((len(pixels), 64), 1 / 64).log()
+
     def decode(self, tokens: Tensor) -> Tensor:
         halves = torch.stack([tokens // LEVELS, tokens % LEVELS], 2).flatten(1, 2) * STEP
         grey = halves.repeat_interleave(4, 1).repeat_interleave(8, 2)
@@ -57,7 +61,7 @@ def toy(folder: Path) -> tuple[Spec, Marker]:
     partner = (np.arange(CODES) ^ 1).astype(np.int32)
     Matching(partner, np.ones(CODES, np.float32)).save(pairs, DIGEST)
     spec = generator(folder)[0].spec
-    spec = replace(spec, build_codec=lambda weights: codec, pairs=str(pairs))
+    spec = replace(spec, build_codec=lambda *weights: codec, pairs=str(pairs))
     return spec, Marker("toy", spec, codec)
 
 

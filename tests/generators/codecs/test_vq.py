@@ -58,3 +58,9 @@ def test_the_encoder_is_local(codec: VQCodec) -> None:
     assert differs[0, 0]
     assert not differs[6:].any()
     assert not differs[:, 6:].any()
+
+
+def test_the_finder_answers_with_a_chance_for_every_offset(codec: VQCodec) -> None:
+    found = codec.find(torch.rand(3, 3, 32, 48))
+    assert found.shape == (3, 64)
+    torch.testing.assert_close(found.exp().sum(1), torch.ones(3))

@@ -48,6 +48,13 @@ class Palette:
         error = (pixels - self.decode(tokens)).square().mean(1, keepdim=True)
         return Reading(tokens, torch.exp(-F.avg_pool2d(error, 8)[:, 0] / 0.01))
 
+    def find(self, pixels: Tensor) -> Tensor:
+        """The surer the margins at an offset, the likelier it is."""
+        places = [(top, left) for top in range(8) for left in range(8)]
+        high, wide = (side - 8 for side in pixels.shape[2:])
+        margins = [self.read(pixels[:, :, t : t + high, w : w + wide]).margin for t, w in places]
+        return (20 * torch.stack([m.mean((1, 2)) for m in margins], 1)).log_softmax(1)
+
 
 def tokens(height: int, width: int, seed: int = 0) -> Tensor:
     rng = torch.Generator().manual_seed(seed)

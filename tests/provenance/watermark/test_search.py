@@ -69,6 +69,7 @@ def test_no_search_looks_more_often_than_it_pays_for(
         ("cut-0.8", FULL),
         ("screenshot", FULL),
         ("contrast-0.75", STANDARD),
+        ("contrast-0.75+shift-3", STANDARD),
     ],
 )
 def test_some_view_undoes_the_attack(attack: str, plan: Plan) -> None:
