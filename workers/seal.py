@@ -1,9 +1,13 @@
-"""Sign what was drawn and record it: a picture is given out with its record, or not at all.
+"""Sign what is given out and record it: a picture leaves with its record, or not at all.
 
 The order is the promise. The manifest is signed into the file and read back; then record and
 fingerprint are committed in one transaction; then a checkpoint covers them; only then are the bytes
 handed out. A crash in between leaves a record of a picture that nobody got, never a picture without
 a record.
+
+A drawing's manifest and record say what drew it. Those of a picture that was brought to be marked
+say that, and nothing of how it was made: its own manifest is kept, and of the file that was brought
+the record has a salted commitment alone.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
+from typing import Generic, TypeVar
 from uuid import uuid4
 
 from provenance import fingerprint
@@ -25,15 +30,27 @@ from provenance.ledger import record as ledger
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.log import Draft, append, prove
 from provenance.ledger.proof import format_proof
-from provenance.ledger.record import SALT_BYTES, Digest, Opening, Picture, commit
+from provenance.ledger.record import (
+    SALT_BYTES,
+    Digest,
+    GivenOut,
+    Marking,
+    MarkNumber,
+    Opening,
+    Picture,
+    commit,
+)
 from provenance.manifest.claim import Claim, Model
-from provenance.manifest.finding import Binding, State
+from provenance.manifest.finding import State
+from provenance.manifest.parent import Parent
 from provenance.manifest.read import Trust, read
 from provenance.manifest.write import Signer, sign
 from provenance.watermark.keys import Key
 from workers.folder import DataFolder
 from workers.generate import Marked
+from workers.mark import MarkedUpload
 from workers.marking import Marker
+from workers.softbinding import bind_looks, bind_mark
 
 POLICY = "marked/1"  # every picture carries a mark; no concept is erased
 
@@ -42,25 +59,28 @@ class Untrusted(ProvenanceError):
     """The signer's certificate does not lead to the authority that verifying trusts."""
 
 
+M = TypeVar("M", Marked, MarkedUpload)
+
+
 @dataclass(frozen=True)
-class Sealed:
+class Sealed(Generic[M]):
     """A picture ready to be given out: its signed file, its record, and where the log has it."""
 
-    marked: Marked
+    marked: M
     file: bytes
-    record: Picture
+    record: GivenOut
     index: int
     proof: bytes  # a .tlog-proof file against the checkpoint that covers the record
 
 
 @dataclass(frozen=True)
-class _Signed:
+class _Signed(Generic[M]):
     """A signed file that is not recorded yet."""
 
-    marked: Marked
+    marked: M
     file: bytes
-    draft: Draft
-    record: Picture
+    record: GivenOut
+    opening: Opening
     fingerprint: Fingerprint
 
 
@@ -72,17 +92,42 @@ def seal(
     trust: Trust,
     marker: Marker,
     key: Key,
-) -> list[Sealed]:
+) -> list[Sealed[Marked]]:
     """Sign and record pictures that `key` marked; all of them or none.
 
     Raises Untrusted if verifying with this trust would not believe what was signed.
     """
     now = datetime.now(UTC).replace(microsecond=0)
     signed = [_sign(picture, signer, marker, key, now) for picture in pictures]
+    return _record(folder, signed, trust)
+
+
+def seal_upload(
+    folder: DataFolder,
+    signer: Signer,
+    upload: MarkedUpload,
+    *,
+    original: bytes,
+    parent: Parent,
+    trust: Trust,
+    marker: Marker,
+    key: Key,
+) -> Sealed[MarkedUpload]:
+    """Sign and record a picture that was brought as `original`, and that `key` marked.
+
+    Raises Untrusted as `seal` does, and Duplicate if another record took its number meanwhile.
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
+    signed = _sign_upload(upload, signer, marker, key, now, original=original, parent=parent)
+    return _record(folder, [signed], trust)[0]
+
+
+def _record(folder: DataFolder, signed: Sequence[_Signed[M]], trust: Trust) -> list[Sealed[M]]:
+    """Read back, append, cover by a checkpoint, prove: in this order."""
     for one in signed:
         _check_trusted(one.file, trust)
     with transaction(folder.engine) as session:
-        entries = append(session, [one.draft for one in signed])
+        entries = append(session, [Draft(one.record, (one.opening,)) for one in signed])
         for one, entry in zip(signed, entries, strict=True):
             fingerprint.store(session, entry.index, one.fingerprint)
     sign_checkpoint(folder.engine, folder.keyring.log_signers(), folder.anchor)
@@ -105,35 +150,80 @@ def _check_trusted(file: bytes, trust: Trust) -> None:
         raise Untrusted(f"the manifest just signed reads as {found.state}: {found.detail}")
 
 
-def algorithm(scheme: str) -> str:
-    """The soft binding's name of a mark's scheme: lexical/1 is countermark.lexical.1."""
-    return f"countermark.{scheme.replace('/', '.')}"
-
-
-def _sign(marked: Marked, signer: Signer, marker: Marker, key: Key, now: datetime) -> _Signed:
-    weights, scheme = marker.spec.transformer.digest, marker.scheme(marked.mark).name
-    software = version("countermark")
-    model = Model(marker.name, software, weights)
-    binding = Binding(algorithm(scheme), key.key_id.encode())
-    claim = Claim(manifest=uuid4(), when=now, model=model, mark=binding)
-    file = sign(marked.png, claim, signer).file
-    pixels = read_image(file, name="the picture just signed")
+def _sign(
+    marked: Marked, signer: Signer, marker: Marker, key: Key, now: datetime
+) -> _Signed[Marked]:
+    assert marked.finding.match is not None, "a mark that is not found is not given out"
+    mark = ledger.Mark(marker.scheme(marked.mark).name, key.key_id)
+    pixels = read_image(marked.png, name="the picture just drawn")
     looks = fingerprint.fingerprint(pixels)
-    wish = marked.drawn.request.prompt.encode()
-    prompt = Opening("prompt", secrets.token_bytes(SALT_BYTES), wish)
+    weights, software = marker.spec.transformer.digest, version("countermark")
+    claim = Claim(
+        manifest=uuid4(),
+        when=now,
+        model=Model(marker.name, software, weights),
+        mark=bind_mark(mark, marked.finding.match.list_index, None),
+        looks=bind_looks(looks),
+    )
+    file = sign(marked.png, claim, signer).file
+    opening = _opening("prompt", marked.drawn.request.prompt.encode())
     record = Picture(
         at=now,
         id=str(uuid4()),
         software=f"countermark {software}",
         generator=marker.name,
         weights=Digest(weights),
-        mark=ledger.Mark(scheme, key.key_id),
+        mark=mark,
         policy=POLICY,
         erased=(),
         pixels=Digest(pixel_digest(pixels)),
         file=Digest(sha256(file).digest()),
         fingerprint=format_fingerprint(looks),
         manifest=claim.label,
-        commitments=(commit(prompt),),
+        commitments=(commit(opening),),
     )
-    return _Signed(marked, file, Draft(record, (prompt,)), record, looks)
+    return _Signed(marked, file, record, opening, looks)
+
+
+def _sign_upload(
+    upload: MarkedUpload,
+    signer: Signer,
+    marker: Marker,
+    key: Key,
+    now: datetime,
+    *,
+    original: bytes,
+    parent: Parent,
+) -> _Signed[MarkedUpload]:
+    mark = ledger.Mark(marker.posthoc.scheme.name, key.key_id)
+    pixels = read_image(upload.png, name="the picture just marked")
+    looks = fingerprint.fingerprint(pixels)
+    numbered = upload.number is not None  # which binds to this picture alone
+    claim = Claim(
+        manifest=uuid4(),
+        when=now,
+        model=None,
+        mark=bind_mark(mark, upload.list_index, upload.number),
+        looks=None if numbered else bind_looks(looks),
+    )
+    file = sign(upload.png, claim, signer, parent=parent).file
+    opening = _opening("original", sha256(original).digest())
+    record = Marking(
+        at=now,
+        id=str(uuid4()),
+        software=f"countermark {version('countermark')}",
+        codec=marker.name,
+        weights=Digest(marker.spec.codec.digest),
+        mark=mark,
+        number=None if upload.number is None else MarkNumber(upload.number),
+        pixels=Digest(pixel_digest(pixels)),
+        file=Digest(sha256(file).digest()),
+        fingerprint=format_fingerprint(looks),
+        manifest=claim.label,
+        commitments=(commit(opening),),
+    )
+    return _Signed(upload, file, record, opening, looks)
+
+
+def _opening(field: str, value: bytes) -> Opening:
+    return Opening(field, secrets.token_bytes(SALT_BYTES), value)
