@@ -21,6 +21,8 @@ from workers.commands import Usage
 # Each is the module of workers.commands of that name.
 COMMANDS = (
     "init",
+    "policy",
+    "production",
     "generate",
     "mark",
     "verify",

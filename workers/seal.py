@@ -24,16 +24,19 @@ from provenance.image import pixel_digest, read_image
 from provenance.ledger import record as ledger
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.log import Draft, append, prove
+from provenance.ledger.policy import Policy, format_policy
 from provenance.ledger.proof import format_proof
 from provenance.ledger.record import SALT_BYTES, Digest, Opening, Picture, commit
 from provenance.manifest.claim import Claim, Model
 from provenance.manifest.finding import Binding, State
 from provenance.manifest.read import Trust, read
 from provenance.manifest.write import Signer, sign
+from provenance.pki import find_test
 from provenance.watermark.keys import Key
 from workers.folder import DataFolder
 from workers.generate import Marked
 from workers.marking import Marker
+from workers.policy import OtherPolicy
 
 POLICY = "marked/1"  # every picture carries a mark; no concept is erased
 
@@ -75,8 +78,11 @@ def seal(
 ) -> list[Sealed]:
     """Sign and record pictures that `key` marked; all of them or none.
 
-    Raises Untrusted if verifying with this trust would not believe what was signed.
+    Raises Untrusted if verifying with this trust would not believe what was signed, and OtherPolicy
+    for a picture without the labels that the folder's policy asks for.
     """
+    if any(picture.labels != folder.labels for picture in pictures):
+        raise OtherPolicy("a picture does not have the labels that the policy of its folder says")
     now = datetime.now(UTC).replace(microsecond=0)
     signed = [_sign(picture, signer, marker, key, now) for picture in pictures]
     for one in signed:
@@ -116,19 +122,22 @@ def _sign(marked: Marked, signer: Signer, marker: Marker, key: Key, now: datetim
     model = Model(marker.name, software, weights)
     binding = Binding(algorithm(scheme), key.key_id.encode())
     claim = Claim(manifest=uuid4(), when=now, model=model, mark=binding)
-    file = sign(marked.png, claim, signer).file
+    number, labels = str(uuid4()), marked.labels
+    test = find_test(signer.chain) is not None
+    policy = Policy(POLICY, test=test, producer=labels.producer, label=labels.text)
+    file = sign(labels.write(marked.png, number), claim, signer).file
     pixels = read_image(file, name="the picture just signed")
     looks = fingerprint.fingerprint(pixels)
     wish = marked.drawn.request.prompt.encode()
     prompt = Opening("prompt", secrets.token_bytes(SALT_BYTES), wish)
     record = Picture(
         at=now,
-        id=str(uuid4()),
+        id=number,
         software=f"countermark {software}",
         generator=marker.name,
         weights=Digest(weights),
         mark=ledger.Mark(scheme, key.key_id),
-        policy=POLICY,
+        policy=format_policy(policy),
         erased=(),
         pixels=Digest(pixel_digest(pixels)),
         file=Digest(sha256(file).digest()),
