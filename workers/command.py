@@ -28,6 +28,8 @@ COMMANDS = (
     "verify",
     "bench",
     "proof",
+    "verdict",
+    "record",
     "log",
     "evidence",
     "keys",

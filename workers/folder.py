@@ -32,7 +32,9 @@ from provenance.keyring import Keyring, MarkKeys
 from provenance.keys import Purpose, claim_material
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.manifest.read import Trust, open_trust
-from provenance.pki import FileSigner, TestPki
+from provenance.manifest.write import Signer
+from provenance.pkcs11 import open_token, parse_place
+from provenance.pki import TestPki
 from workers import policy
 from workers.policy import Labels
 
@@ -40,6 +42,7 @@ TENANT = "local"
 KEYS = "keys.json"
 DATABASE = "countermark.db"
 ANCHOR = "anchor"
+CLAIM_TOKEN, CLAIM_PIN = "claim-token.json", "claim-pin"  # for a claim key in a token
 PRODUCTION = "production"  # that it is there is what counts, whatever it says
 # A claim key is registered by its certificate, and kept in a file of its own.
 MADE_HERE = (Purpose.MARK, Purpose.LOG, Purpose.TOKEN, Purpose.VERDICT)
@@ -125,12 +128,13 @@ def declare_production(folder: DataFolder, *, now: datetime) -> Path:
     return file
 
 
-def load_claim_signer(folder: DataFolder, *, now: datetime) -> FileSigner:
+def load_claim_signer(folder: DataFolder, *, now: datetime) -> Signer:
     """What signs manifests; raises NoFolder if it is not the active claim key of the key file.
 
-    In production, raises TestPki for the certificate of a test.
+    The key is in a file, or in the token that `claim-token.json` names. In production, raises
+    TestPki for the certificate of a test.
     """
-    signer = pki.load_signer(folder.path / pki.CHAIN, folder.path / pki.KEY, now=now)
+    signer = _load_signer(folder.path, now)
     active = folder.keyring.active(Purpose.CLAIM, TENANT)
     if claim_material(signer.chain[0]) != active.material:
         raise NoFolder(
@@ -172,6 +176,23 @@ def check_production(
 def load_keys(folder: Path) -> MarkKeys:
     """The mark keys of a data folder."""
     return _load(folder).marks()
+
+
+def _load_signer(folder: Path, now: datetime) -> Signer:
+    """The signer of the chain, whose key is in one of two places and not in both."""
+    chain, key, token = folder / pki.CHAIN, folder / pki.KEY, folder / CLAIM_TOKEN
+    if not token.exists():
+        return pki.load_signer(chain, key, now=now)
+    if key.exists():
+        raise NoFolder(f"a claim key in {token} and one in {key}: remove the one not to be used")
+    try:
+        named, pin = token.read_bytes(), (folder / CLAIM_PIN).read_bytes()
+        certificates = pki.parse_chain(chain.read_bytes(), name=str(chain))
+    except OSError as e:
+        raise NoFolder(f"cannot read {e.filename}, which a claim key in a token needs") from e
+    if (folder / CLAIM_PIN).stat().st_mode & 0o077:
+        raise NoFolder(f"others may read {folder / CLAIM_PIN}: chmod 600, then change the PIN")
+    return open_token(parse_place(named, pin, name=str(token)), certificates, now=now)
 
 
 def _load(folder: Path) -> Keyring:

@@ -19,7 +19,14 @@ from provenance.ledger.errors import Malformed, NotProven
 from provenance.ledger.fieldmap import Facts, format_fields
 from provenance.ledger.note import Verifier, format_vkey, parse_note, parse_vkey
 from provenance.ledger.proof import Proof, Proven, open_proof, parse_proof
-from provenance.ledger.record import Erasure, Picture, Record, Revocation, parse_record
+from provenance.ledger.record import (
+    Deletion,
+    Erasure,
+    Picture,
+    Record,
+    Revocation,
+    parse_record,
+)
 
 VERSION = "countermark-evidence/1"
 MAX_EXHIBITS = 10_000
@@ -156,7 +163,7 @@ def _about(record: Record) -> str:
     match record:
         case Picture():
             return record.pixels.hex()
-        case Revocation() | Erasure():
+        case Revocation() | Erasure() | Deletion():
             return f"entry {record.subject.index}"
         case _:
             return "the service"

@@ -26,12 +26,15 @@ from provenance.ledger.merkle import (
 from provenance.ledger.note import parse_note
 from provenance.ledger.proof import Proof
 from provenance.ledger.record import (
+    About,
+    Deletion,
     Erasure,
     KeyRotation,
     Opening,
     Picture,
     Record,
     Revocation,
+    SignedVerdict,
     Subject,
     ThresholdChange,
     check_commitment,
@@ -72,7 +75,7 @@ def append(session: Session, drafts: Sequence[Draft]) -> list[Entry]:
     leaves = [leaf_hash(one) for one in data]
     _check_ids(session, [d.record.id for d in drafts if isinstance(d.record, Picture)])
     for draft in drafts:
-        if isinstance(draft.record, Revocation | Erasure):
+        if isinstance(draft.record, About):
             check_subject(session, draft.record.subject, size)
     made = grow(size, read_nodes(session, cover(0, size)), leaves)
     _insert(session, size, drafts, data, made)
@@ -100,6 +103,13 @@ def log_size(session: Session) -> int:
     return 0 if last is None else last + 1
 
 
+def read_subject(session: Session, index: int) -> Subject:
+    """An entry as a later record names it; raises NotLogged."""
+    if not 0 <= index < log_size(session):
+        raise NotLogged(f"the log has no entry {index}")
+    return Subject(index, read_nodes(session, [(0, index)])[0, index])
+
+
 def read_record(session: Session, index: int) -> Record:
     data = session.scalar(select(EntryRow.record).where(EntryRow.index == index))
     if data is None:
@@ -114,7 +124,7 @@ def find_entries(session: Session, name: str, value: bytes) -> list[int]:
 
 
 def find_statements(session: Session, index: int) -> list[Record]:
-    """What later entries say about this one: its revocations and erasures, oldest first."""
+    """What later entries say about this one: revocations, erasures, deletions; oldest first."""
     about = find_entries(session, "subject", _index_bytes(index))
     return [read_record(session, one) for one in about]
 
@@ -193,12 +203,14 @@ def lookups(record: Record) -> Iterator[tuple[str, bytes]]:
             yield "pixels", record.pixels
             yield "file", record.file
             yield "manifest", record.manifest.encode()
-        case Revocation() | Erasure():
+        case Revocation() | Erasure() | Deletion():
             yield "subject", _index_bytes(record.subject.index)
         case KeyRotation():
             yield from {("key", record.retired.encode()), ("key", record.active.encode())}
         case ThresholdChange():
             yield "detector", record.detector.encode()
+        case SignedVerdict():
+            yield "statement", record.statement
 
 
 def _check_ids(session: Session, ids: Sequence[str]) -> None:

@@ -117,6 +117,17 @@ class Erasure:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """What was kept of an earlier entry outside the log was deleted, such as its file."""
+
+    kind: ClassVar[str] = "deletion"
+    at: datetime
+    subject: Subject
+    kept: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
 class ThresholdChange:
     """A detector decides differently from now on."""
 
@@ -129,14 +140,31 @@ class ThresholdChange:
     reason: str
 
 
-Record = Picture | Revocation | KeyRotation | Erasure | ThresholdChange
+@dataclass(frozen=True)
+class SignedVerdict:
+    """A verdict was signed: SHA-256 of its statement, which names the file, and the key's name.
+
+    Whoever holds the statement finds it here; the log alone does not tell which file was asked for.
+    """
+
+    kind: ClassVar[str] = "verdict"
+    at: datetime
+    statement: Digest
+    key: str
+
+
+About = Revocation | Erasure | Deletion
+"""The records that speak about an earlier entry."""
+Record = Picture | About | KeyRotation | ThresholdChange | SignedVerdict
 
 KINDS: dict[str, type[Record]] = {
     Picture.kind: Picture,
     Revocation.kind: Revocation,
     KeyRotation.kind: KeyRotation,
     Erasure.kind: Erasure,
+    Deletion.kind: Deletion,
     ThresholdChange.kind: ThresholdChange,
+    SignedVerdict.kind: SignedVerdict,
 }
 
 

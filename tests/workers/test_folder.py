@@ -1,5 +1,6 @@
 """A data folder is made whole or not at all, and opened whole or not at all."""
 
+import json
 import sqlite3
 import stat
 from contextlib import closing
@@ -17,6 +18,8 @@ from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.audit import check_log
 from provenance.ledger.checkpoint import open_checkpoint
 from provenance.ledger.log import Draft, append, prove
+from provenance.manifest.cose import check_signature
+from provenance.pkcs11 import FORMAT
 from provenance.pki import (
     CHAIN,
     KEY,
@@ -29,8 +32,11 @@ from provenance.pki import (
     refuse_test_pki,
 )
 from tests.provenance.ledger.logs import picture
+from tests.provenance.tokens import Token, needs_softhsm
 from workers.folder import (
     ANCHOR,
+    CLAIM_PIN,
+    CLAIM_TOKEN,
     DATABASE,
     KEYS,
     PRODUCTION,
@@ -231,3 +237,27 @@ def test_older_tables_are_brought_up_to_date_and_newer_ones_are_refused(folder: 
 def test_the_environment_names_the_folder(tmp_path: Path) -> None:
     assert data_folder({"COUNTERMARK_DATA": str(tmp_path)}) == tmp_path
     assert data_folder({}).name == "countermark"
+
+
+@needs_softhsm
+def test_a_claim_key_in_a_token_signs_in_place_of_the_file(folder: Path, token: Token) -> None:
+    place = token.place
+    named = {"format": FORMAT, "library": place.library, "token": place.token, "key": place.key}
+    (folder / CLAIM_TOKEN).write_text(json.dumps(named))
+    (folder / CHAIN).write_bytes(pem([token.leaf.certificate]))
+    material = claim_material(token.leaf.certificate)
+    change(folder / KEYS, lambda r: rotate(r, Purpose.CLAIM, TENANT, now=NOW, material=material))
+    now = datetime.now(UTC)
+    with open_folder(folder) as opened:
+        with pytest.raises(NoFolder, match="remove the one not to be used"):
+            load_claim_signer(opened, now=now)
+        (folder / KEY).unlink()
+        with pytest.raises(NoFolder, match=CLAIM_PIN):
+            load_claim_signer(opened, now=now)
+        (folder / CLAIM_PIN).write_text(f"{place.pin}\n")
+        (folder / CLAIM_PIN).chmod(0o640)
+        with pytest.raises(NoFolder, match="others may read"):
+            load_claim_signer(opened, now=now)
+        (folder / CLAIM_PIN).chmod(0o600)
+        signed = load_claim_signer(opened, now=now).sign(b"message")
+    check_signature(token.leaf.key.public_key(), signed, b"message")
