@@ -76,7 +76,7 @@ def _open(place: Place) -> Any:
             session = token.open(user_pin=place.pin)
         except UserAlreadyLoggedIn:  # by an earlier session of this process: all share the login
             session = token.open()
-        key = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=place.key)
+        key: Any = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=place.key)
     except (PKCS11Error, RuntimeError, OSError) as e:
         said = f"{type(e).__name__} {e}".strip()
         raise BadCredentials(

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from provenance.database import UnknownDatabase, connect, snapshot, transaction
+from provenance import database
+from provenance.database import Busy, UnknownDatabase, connect, snapshot, transaction
 from provenance.tables import EntryRow, LookupRow
 from tests.databases import KINDS, migrated_database
 
@@ -64,6 +65,23 @@ def test_what_a_snapshot_writes_is_gone(engine: sa.Engine) -> None:
 def test_foreign_keys_hold(engine: sa.Engine) -> None:
     with pytest.raises(IntegrityError), transaction(engine) as session:
         session.add(LookupRow(name="id", value=b"x", entry=7))
+
+
+def test_a_file_that_others_keep_locked_is_one_named_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with migrated_database("sqlite", tmp_path) as engine:
+        with transaction(engine) as held:
+            held.add(EntryRow(index=0, record=b"a"))
+            held.flush()
+            with (
+                pytest.raises(Busy, match=r"countermark\.db was locked"),
+                transaction(engine) as late,
+            ):
+                late.add(EntryRow(index=1, record=b"b"))
+                late.flush()
+        assert count(engine) == 1
 
 
 def test_another_database_is_refused_by_name() -> None:

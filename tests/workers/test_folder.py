@@ -145,12 +145,16 @@ def test_production_is_not_declared_over_a_test(folder: Path, left: tuple[str, .
 
 @pytest.mark.parametrize("made", ["file", "empty file", "dangling link", "folder"])
 def test_in_production_a_test_signs_nothing_and_is_not_believed(folder: Path, made: str) -> None:
-    {
-        "file": lambda: (folder / PRODUCTION).write_text("declared"),
-        "empty file": lambda: (folder / PRODUCTION).touch(),
-        "dangling link": lambda: (folder / PRODUCTION).symlink_to("nowhere"),
-        "folder": lambda: (folder / PRODUCTION).mkdir(),
-    }[made]()
+    declared = folder / PRODUCTION
+    match made:
+        case "file":
+            declared.write_text("declared")
+        case "empty file":
+            declared.touch()
+        case "dangling link":
+            declared.symlink_to("nowhere")
+        case "folder":
+            declared.mkdir()
     with open_folder(folder) as opened:
         for load in (load_claim_signer, load_trust):
             with pytest.raises(TestPki, match="production forbids those of a test"):

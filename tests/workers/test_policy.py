@@ -78,7 +78,8 @@ def test_labels_are_in_the_file_that_leaves_and_in_its_record(
     written = json.loads(found.text or "")
     assert (written["Label"], written["ContentProducer"]) == ("1", CODE)
     assert written["ProduceID"] == one.record.id
-    drawn = np.ascontiguousarray(one.marked.drawn.pixels.transpose(2, 0, 1), np.float32) / 255
+    drawn = np.ascontiguousarray(one.marked.drawn.pixels.transpose(2, 0, 1), np.float32)
+    drawn /= 255
     left = read_image(one.file, name="it")
     assert np.abs(left - draw_label(drawn, "AI")).max() < 1 / 500
     assert np.abs(left - drawn).max() > 0.1

@@ -65,6 +65,8 @@ def run_pack(options: argparse.Namespace, console: Console) -> int:
     if options.since is not None and beside:
         raise Usage("a file can be laid beside one entry, not beside a period")
     attached = {file: read_file(path, MAX_ARCHIVE_BYTES) for file, path in beside.items()}
+    if "picture" in attached and (store := manifest_in(attached["picture"])) is not None:
+        attached.setdefault(BESIDE["manifest"], store)
     with open_folder(data_folder(os.environ)) as folder, snapshot(folder.engine) as session:
         log = folder.keyring.log_verifiers()
         if options.since is None:
@@ -76,9 +78,21 @@ def run_pack(options: argparse.Namespace, console: Console) -> int:
     data = format_pack(pack)
     open_pack(data, log)
     write_file(options.out, data)
-    said = f"wrote {len(pack.exhibits)} entries to {options.out}"
+    count = len(pack.exhibits)
+    said = f"wrote {count} {'entry' if count == 1 else 'entries'} to {options.out}"
     console.print(said, markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def manifest_in(picture: bytes) -> bytes | None:
+    """The manifest store of a picture, None if it has none that can be found."""
+    from provenance.manifest.container import scan
+    from provenance.manifest.errors import ManifestError
+
+    try:
+        return scan(picture).store
+    except ManifestError:  # the picture is laid into the pack as it is, whatever it is
+        return None
 
 
 def run_check(options: argparse.Namespace, console: Console) -> int:

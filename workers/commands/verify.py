@@ -168,7 +168,9 @@ def mark_json(found: Verified, plan: str) -> dict[str, Any]:
 
 def table(results: Sequence[Judged]) -> Table:
     """The verdict about each file, and every finding under it."""
-    out = Table("file", "looked for", "found", "number", "what it does not mean")
+    out = Table()
+    for column in ("file", "looked for", "found", "number", "what it does not mean"):
+        out.add_column(column, overflow="fold")  # a key's id is copied from here
     for found in results:
         verdict = found.verdict
         meaning = MEANING[verdict.outcome]
