@@ -131,8 +131,8 @@ def declare_production(folder: DataFolder, *, now: datetime) -> Path:
 def load_claim_signer(folder: DataFolder, *, now: datetime) -> Signer:
     """What signs manifests; raises NoFolder if it is not the active claim key of the key file.
 
-    The key is in a file, or in the token that `claim-token.json` names. In production, raises
-    TestPki for the certificate of a test.
+    The key is in a file, or in the token that `claim-token.json` names. Declared for
+    production, raises TestPki for the certificate of a test.
     """
     signer = _load_signer(folder.path, now)
     active = folder.keyring.active(Purpose.CLAIM, TENANT)
@@ -148,7 +148,7 @@ def load_claim_signer(folder: DataFolder, *, now: datetime) -> Signer:
 def load_trust(folder: DataFolder, *, now: datetime) -> Trust:
     """The authority whose signers are believed; belongs to this process and thread.
 
-    In production, raises TestPki for the authority of a test.
+    Declared for production, raises TestPki for the authority of a test.
     """
     root = folder.path / pki.ROOT
     try:
@@ -163,7 +163,7 @@ def load_trust(folder: DataFolder, *, now: datetime) -> Trust:
 def check_production(
     folder: DataFolder, certificates: Sequence[x509.Certificate], *, name: str
 ) -> None:
-    """Raise TestPki if one is of a test and the installation is declared to be in production."""
+    """Raise TestPki if one is of a test and the installation is declared for production."""
     if not folder.production:
         return
     try:

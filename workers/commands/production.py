@@ -23,6 +23,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Declare it, if the certificates are no test's."""
     with open_folder(data_folder(os.environ)) as folder:
         file = declare_production(folder, now=datetime.now(UTC))
-    said = f"{file} says that this installation is in production: certificates of a test are"
+    said = f"{file} says that this installation is for production: certificates of a test are"
     console.print(f"{said} refused", markup=False, highlight=False, soft_wrap=True)
     return 0

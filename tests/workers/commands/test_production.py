@@ -1,4 +1,4 @@
-"""Declared to be in production, an installation signs nothing under a certificate of a test."""
+"""Declared to be for production, an installation signs nothing under a certificate of a test."""
 
 from collections.abc import Iterator
 from pathlib import Path
