@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,15 +14,17 @@ import pytest
 from provenance.database import snapshot
 from provenance.dsse import Signer, parse_envelope, sign_envelope
 from provenance.keys import Purpose, format_verdict_key, parse_verdict_key, verdict_key
-from provenance.ledger.errors import Malformed
+from provenance.ledger.errors import Malformed, NotProven
 from provenance.ledger.log import find_entries, read_record
 from provenance.ledger.note import format_vkey
-from provenance.ledger.record import SignedVerdict
+from provenance.ledger.record import Digest, SignedVerdict
 from provenance.verdict.statement import PAYLOAD_TYPE
+from tests.provenance.ledger.logs import picture
 from tests.workers.commands.test_proof import HEAVY
 from tests.workers.commands.test_proof import ROOT as TREE
 from tests.workers.commands.toy_model import installation
 from workers.command import main
+from workers.commands.verdict import check_record
 from workers.folder import TENANT, open_folder
 
 
@@ -178,3 +181,12 @@ def test_a_verdict_key_is_read_as_written_and_not_with_one_thing_wrong(home: Hom
     for bad in (flipped, home.key[:-1], home.key.replace("+", "", 1), f"{home.key}\n", name):
         with pytest.raises(Malformed):
             parse_verdict_key(bad)
+
+
+def test_a_record_of_another_key_does_not_vouch_for_a_verdict() -> None:
+    at, payload = datetime(2026, 11, 22, tzinfo=UTC), b"a statement"
+    digest = Digest(sha256(payload).digest())
+    check_record(SignedVerdict(at, digest, "a"), payload, "a")
+    for name, other in (("b", SignedVerdict(at, digest, "a")), ("a", picture("a"))):
+        with pytest.raises(NotProven):
+            check_record(other, payload, name)
