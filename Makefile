@@ -9,8 +9,11 @@ INDEX  ?=
 ICONS  := .data/fluent-emoji-3d/package/assets
 REAL   := $(if $(PHOTOS),--photographs $(PHOTOS) --index $(INDEX))
 CHECKPOINTS := .data/checkpoints
+# Of the log that bench-provenance measures: its sizes, and a server for a database of its own.
+SIZES    ?= 1e3 1e4 1e5 1e6 1e7
+POSTGRES ?=
 
-.PHONY: demo test check bench bench-marks train
+.PHONY: demo test check bench bench-marks bench-provenance train
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -41,6 +44,10 @@ bench: .venv/installed $(ICONS)
 bench-marks: .venv/installed $(ICONS)
 	$(BIN)/python -m bench.marks all --icons $(ICONS) --cache .data/marks \
 	    --docs docs/watermark.md $(REAL)
+
+bench-provenance: .venv/installed
+	$(BIN)/python -m bench.provenance --docs docs --sizes $(SIZES) \
+	    $(if $(POSTGRES),--postgres $(POSTGRES))
 
 train: .venv/installed $(ICONS)
 	mkdir -p $(CHECKPOINTS)

@@ -59,13 +59,13 @@ class Photograph:
     seen: Fingerprint
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="+", type=float, default=[1e4, 1e5, 1e6])
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--photographs", type=Path, metavar="FOLDER")
     parser.add_argument("--attacks", nargs="*", default=ATTACKS, metavar="NAME")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {cpu_name()}, numpy {np.__version__}, ", end="")
     print(f"Python {platform.python_version()}\n")
     if given.photographs is not None:

@@ -1,9 +1,9 @@
 """What the ledger costs as it grows: `python -m bench.ledger --sizes 1e3 1e4 1e5 1e6`.
 
-Prints a Markdown table. The entries of the large trees are simulated, eight bytes each and written
-in bulk; everything measured on them is the real code, and so are the records whose appending is
-timed. `--postgres URL` names a server on which a database of its own is made and dropped; without
-it only SQLite is measured.
+Prints a Markdown table; `bench.provenance` puts it into its page. The entries of the large trees
+are simulated, eight bytes each and written in bulk; everything measured on them is the real code,
+and so are the records whose appending is timed. `--postgres URL` names a server on which a database
+of its own is made and dropped; without it only SQLite is measured.
 """
 
 import argparse
@@ -64,24 +64,25 @@ class Bench:
     rng: random.Random
 
 
-def main() -> None:
+COLUMNS = (
+    *("database", "entries", "inclusion proof", "its check", "consistency proof", "checkpoint"),
+    *("appends/s, one a transaction", "100 a transaction", "bytes a record"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="+", type=float, default=[1e3, 1e4, 1e5, 1e6])
     parser.add_argument("--postgres", metavar="URL")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     sizes = sorted(int(size) for size in given.sizes)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} x {cpu_name()}, ", end="")
     print(f"Python {platform.python_version()}; medians\n")
-    print("| database | entries | inclusion proof | its check | consistency proof | checkpoint |")
-    print("|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     with databases(given.postgres) as benches:
         for bench in benches:
             for size in sizes:
                 print(row(bench, size), flush=True)
-        print("\n| database | appends/s, one a transaction | 100 a transaction | bytes a record |")
-        print("|---|---|---|---|")
-        for bench in benches:
-            print(appends(bench), flush=True)
 
 
 def row(bench: Bench, size: int) -> str:
@@ -95,8 +96,8 @@ def row(bench: Bench, size: int) -> str:
         grown = median(lambda: prove_growth(session, bench.rng.randrange(1, size), size), 200)
     checked = median(lambda: check(proofs.pop()), 200)
     signed = checkpoints(bench)
-    times = (included, checked, grown, signed)
-    return f"| {bench.name} | {size:,} | " + " | ".join(f"{t * 1e3:.2f} ms" for t in times) + " |"
+    times = [f"{t * 1e3:.2f} ms" for t in (included, checked, grown, signed)]
+    return f"| {' | '.join([bench.name, f'{size:,}', *times, *appends(bench)])} |"
 
 
 def simulate(bench: Bench, size: int) -> None:
@@ -140,13 +141,14 @@ def check(proof: bytes) -> None:
             raise
 
 
-def appends(bench: Bench) -> str:
+def appends(bench: Bench) -> list[str]:
+    """Durable records a second, one at a time and in batches, and the bytes that each takes."""
     single = rate(bench, drafts=1, transactions=200)
     before, start = stored_bytes(bench.engine), entries(bench.engine)
     batched = rate(bench, drafts=100, transactions=50)
     added = stored_bytes(bench.engine) - before
     each = added / (entries(bench.engine) - start)
-    return f"| {bench.name} | {single:,.0f} | {batched:,.0f} | {each:,.0f} |"
+    return [f"{single:,.0f}", f"{batched:,.0f}", f"{each:,.0f}"]
 
 
 def rate(bench: Bench, *, drafts: int, transactions: int) -> float:

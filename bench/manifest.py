@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -56,11 +56,11 @@ class Bench:
     now: datetime
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=200)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     bench = prepare(datetime.now(UTC).replace(microsecond=0))
     load = os.getloadavg()[0]
     print(f"{bench.now:%Y-%m-%d %H:%M} UTC, {cpu_name()}, load {load:.1f}, {library_version()}\n")

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from provenance.errors import ProvenanceError
@@ -22,6 +23,10 @@ _BEGIN = "sqlite_begin"
 
 class UnknownDatabase(ProvenanceError):
     """A database that is neither SQLite nor PostgreSQL."""
+
+
+class Busy(ProvenanceError):
+    """Others wrote to the SQLite file for so long that nothing could be begun; nothing was."""
 
 
 def connect(url: str) -> Engine:
@@ -73,4 +78,11 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN IMMEDIATE"))
+    how = connection.get_execution_options().get(_BEGIN, "BEGIN IMMEDIATE")
+    try:
+        connection.exec_driver_sql(how)
+    except OperationalError as e:
+        if getattr(e.orig, "sqlite_errorname", "") != "SQLITE_BUSY":
+            raise
+        file = connection.engine.url.database
+        raise Busy(f"{file} was locked by others for {BUSY_SECONDS} s: try again") from e

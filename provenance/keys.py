@@ -14,14 +14,17 @@ from enum import StrEnum
 from hashlib import blake2b, sha256
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from provenance.ledger.encoding import format_base64, parse_base64
+from provenance.ledger.errors import Malformed
 from provenance.ledger.note import Algorithm, Signer
 
 MATERIAL_BYTES = 32
 TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_VERDICT_ID = re.compile(TENANT.pattern + r"\.verdict\.[1-9][0-9]*\.[0-9a-f]{8}")
 ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9./-]{0,198}[a-z0-9])?")
 
 
@@ -133,6 +136,24 @@ def verdict_key(key: Key) -> Ed25519PrivateKey:
     """What signs envelopes."""
     assert key.purpose is Purpose.VERDICT, key.purpose
     return Ed25519PrivateKey.from_private_bytes(key.material)
+
+
+def format_verdict_key(key: Key) -> str:
+    """The public half of a verdict key in one line, for whoever checks a verdict."""
+    return f"{key.key_id}+{format_base64(verdict_key(key).public_key().public_bytes_raw())}"
+
+
+def parse_verdict_key(text: str) -> tuple[str, Ed25519PublicKey]:
+    """The name and the key of such a line; raises Malformed if they do not belong together."""
+    name, _, encoded = text.partition("+")
+    data = parse_base64(encoded, what="verdict key")
+    try:
+        public = Ed25519PublicKey.from_public_bytes(data)
+    except ValueError as e:
+        raise Malformed("a verdict key has 32 bytes after its name and a plus sign") from e
+    if not _VERDICT_ID.fullmatch(name) or name[-8:] != _digest(public).hex()[:8]:
+        raise Malformed("the name of a verdict key is not that of the key after it")
+    return name, public
 
 
 def claim_material(certificate: x509.Certificate) -> bytes:

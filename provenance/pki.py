@@ -144,14 +144,26 @@ def parse_chain(data: bytes, *, name: str) -> tuple[x509.Certificate, ...]:
     return certificates
 
 
-def refuse_test_pki(certificates: Sequence[x509.Certificate]) -> None:
-    """Raise TestPki if one of a chain or of a trust list was made by `make_test_pki`."""
+def find_test(certificates: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """The first of a chain or of a trust list that `make_test_pki` made, or whose issuer it did."""
     for certificate in certificates:
         for name in (certificate.subject, certificate.issuer):
             named = name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
             if any(one.value == TEST_ORGANIZATION for one in named):
-                subject = certificate.subject.rfc4514_string()
-                raise TestPki(f"{subject!r} is of a test: get a certificate of a real authority")
+                return certificate
+    return None
+
+
+def names_test(subject: str) -> bool:
+    """Whether a subject in the form of RFC 4514, which escapes commas, is that of a test."""
+    return "O=" + TEST_ORGANIZATION.replace(",", "\\,") in subject
+
+
+def refuse_test_pki(certificates: Sequence[x509.Certificate]) -> None:
+    """Raise TestPki if one of a chain or of a trust list was made by `make_test_pki`."""
+    if (found := find_test(certificates)) is not None:
+        subject = found.subject.rfc4514_string()
+        raise TestPki(f"{subject!r} is of a test: get a certificate of a real authority")
 
 
 def pem(certificates: Sequence[x509.Certificate]) -> bytes:

@@ -23,6 +23,7 @@ OFFLINE = (
     "tiles",
     "witness",
     "archive",
+    "policy",
     "fieldmap",
     "evidence",
     "__main__",

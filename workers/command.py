@@ -21,11 +21,15 @@ from workers.commands import Usage
 # Each is the module of workers.commands of that name.
 COMMANDS = (
     "init",
+    "policy",
+    "production",
     "generate",
     "mark",
     "verify",
     "bench",
     "proof",
+    "verdict",
+    "record",
     "log",
     "evidence",
     "keys",

@@ -127,7 +127,9 @@ def drawings(
     signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
     out = []
     for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing", console=console)):
-        marked = generate(generator, marker, [Request(prompt, row)], mark=mark, key=key)
+        marked = generate(
+            generator, marker, [Request(prompt, row)], mark=mark, key=key, labels=folder.labels
+        )
         out += seal(folder, signer, marked, trust=trust, marker=marker, key=key)
         (FOLDER / f"{row + 1}.png").write_bytes(out[-1].file)
         (FOLDER / f"{row + 1}.tlog-proof").write_bytes(out[-1].proof)

@@ -26,6 +26,7 @@ from provenance.ledger.log import find_entries, find_statements, log_size, read_
 from provenance.ledger.record import Marking, Revocation
 from provenance.manifest import finding as manifests
 from provenance.manifest.read import Trust, read
+from provenance.pki import TEST_ORGANIZATION, names_test
 from provenance.verdict.finding import (
     Check,
     Finding,
@@ -112,7 +113,10 @@ def manifest_finding(library: Library, data: bytes) -> Finding[ManifestState]:
     if state in (ManifestState.OURS, ManifestState.UNBOUND) and found.statement is not None:
         entries = find_entries(library.session, "manifest", found.statement.label.encode())
     agree = int(found.state is not manifests.State.DISPUTED)
-    check = Check(MANIFEST_VERSION, "readers that agree", number(1 + agree), None, found.caveat)
+    caveat = found.caveat
+    if found.statement is not None and names_test(found.statement.signer):
+        caveat = f"signed with a certificate of a test, {TEST_ORGANIZATION}: {caveat}"
+    check = Check(MANIFEST_VERSION, "readers that agree", number(1 + agree), None, caveat)
     return Finding(state, check, tuple(entries))
 
 

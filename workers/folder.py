@@ -1,40 +1,49 @@
 """The data folder: keys, certificates, database and anchor of an installation.
 
 `COUNTERMARK_DATA` names it, else the user's data directory. `init` makes it in one step, readable
-by its owner alone; every other command finds it whole or says in one line what is missing.
+by its owner alone; every other command finds it whole or says in one line what is missing. A file
+`production` in it declares that certificates of a test are refused.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import platformdirs
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from cryptography import x509
 from sqlalchemy import URL, Engine, text
 from sqlalchemy.exc import DatabaseError
 
 import migrations
 from provenance import keyring, pki
 from provenance.database import connect, snapshot
-from provenance.files import sync_folder
+from provenance.files import sync_folder, write_file
 from provenance.keyring import Keyring, MarkKeys
 from provenance.keys import Purpose, claim_material
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.manifest.read import Trust, open_trust
-from provenance.pki import FileSigner
+from provenance.manifest.write import Signer
+from provenance.pkcs11 import open_token, parse_place
+from provenance.pki import TestPki
+from workers import policy
+from workers.policy import Labels
 
 TENANT = "local"
 KEYS = "keys.json"
 DATABASE = "countermark.db"
 ANCHOR = "anchor"
+CLAIM_TOKEN, CLAIM_PIN = "claim-token.json", "claim-pin"  # for a claim key in a token
+PRODUCTION = "production"  # that it is there is what counts, whatever it says
 # A claim key is registered by its certificate, and kept in a file of its own.
 MADE_HERE = (Purpose.MARK, Purpose.LOG, Purpose.TOKEN, Purpose.VERDICT)
 
@@ -51,6 +60,8 @@ class DataFolder:
     keyring: Keyring
     engine: Engine
     anchor: Path
+    production: bool
+    labels: Labels
 
     @property
     def keys(self) -> Path:
@@ -100,36 +111,88 @@ def open_folder(folder: Path) -> Iterator[DataFolder]:
     engine = connect(_url(folder / DATABASE))
     try:
         _check_tables(engine, folder / DATABASE)
-        yield DataFolder(folder, keys, engine, folder / ANCHOR)
+        production, labels = os.path.lexists(folder / PRODUCTION), policy.load(folder)
+        yield DataFolder(folder, keys, engine, folder / ANCHOR, production, labels)
     finally:
         engine.dispose()
 
 
-def load_claim_signer(folder: DataFolder, *, now: datetime) -> FileSigner:
-    """What signs manifests; raises NoFolder if it is not the active claim key of the key file."""
-    signer = pki.load_signer(folder.path / pki.CHAIN, folder.path / pki.KEY, now=now)
+def declare_production(folder: DataFolder, *, now: datetime) -> Path:
+    """The file that says so, once no certificate here is of a test; else raises TestPki."""
+    declared = replace(folder, production=True)
+    load_claim_signer(declared, now=now)
+    load_trust(declared, now=now)
+    file = folder.path / PRODUCTION
+    if not folder.production:
+        write_file(file, f"declared {now:%Y-%m-%dT%H:%M:%SZ}, see docs/keys.md\n".encode())
+    return file
+
+
+def load_claim_signer(folder: DataFolder, *, now: datetime) -> Signer:
+    """What signs manifests; raises NoFolder if it is not the active claim key of the key file.
+
+    The key is in a file, or in the token that `claim-token.json` names. Declared for
+    production, raises TestPki for the certificate of a test.
+    """
+    signer = _load_signer(folder.path, now)
     active = folder.keyring.active(Purpose.CLAIM, TENANT)
     if claim_material(signer.chain[0]) != active.material:
         raise NoFolder(
             f"{folder.path / pki.CHAIN} is not of the active claim key {active.key_id}: "
             "put the right one there, or run `countermark keys rotate --purpose claim`"
         )
+    check_production(folder, signer.chain, name=pki.CHAIN)
     return signer
 
 
 def load_trust(folder: DataFolder, *, now: datetime) -> Trust:
-    """The authority whose signers are believed; belongs to this process and thread."""
+    """The authority whose signers are believed; belongs to this process and thread.
+
+    Declared for production, raises TestPki for the authority of a test.
+    """
     root = folder.path / pki.ROOT
     try:
         anchors = root.read_bytes()
     except OSError as e:
         raise NoFolder(f"cannot read {root}, the authority of our manifests: {e.strerror}") from e
-    return open_trust(anchors, now=now)
+    trust = open_trust(anchors, now=now)
+    check_production(folder, trust.anchors, name=pki.ROOT)
+    return trust
+
+
+def check_production(
+    folder: DataFolder, certificates: Sequence[x509.Certificate], *, name: str
+) -> None:
+    """Raise TestPki if one is of a test and the installation is declared for production."""
+    if not folder.production:
+        return
+    try:
+        pki.refuse_test_pki(certificates)
+    except TestPki as e:
+        declared = folder.path / PRODUCTION
+        raise TestPki(f"{name}: {e}; {declared} forbids those of a test") from e
 
 
 def load_keys(folder: Path) -> MarkKeys:
     """The mark keys of a data folder."""
     return _load(folder).marks()
+
+
+def _load_signer(folder: Path, now: datetime) -> Signer:
+    """The signer of the chain, whose key is in one of two places and not in both."""
+    chain, key, token = folder / pki.CHAIN, folder / pki.KEY, folder / CLAIM_TOKEN
+    if not token.exists():
+        return pki.load_signer(chain, key, now=now)
+    if key.exists():
+        raise NoFolder(f"a claim key in {token} and one in {key}: remove the one not to be used")
+    try:
+        named, pin = token.read_bytes(), (folder / CLAIM_PIN).read_bytes()
+        certificates = pki.parse_chain(chain.read_bytes(), name=str(chain))
+    except OSError as e:
+        raise NoFolder(f"cannot read {e.filename}, which a claim key in a token needs") from e
+    if (folder / CLAIM_PIN).stat().st_mode & 0o077:
+        raise NoFolder(f"others may read {folder / CLAIM_PIN}: chmod 600, then change the PIN")
+    return open_token(parse_place(named, pin, name=str(token)), certificates, now=now)
 
 
 def _load(folder: Path) -> Keyring:
@@ -148,6 +211,7 @@ def _check_free(folder: Path, place: Path) -> None:
 def _fill(new: Path, origin: str, now: datetime) -> Keyring:
     owners = {one: origin if one is Purpose.LOG else TENANT for one in MADE_HERE}
     keyring.create(new / KEYS, owners, now=now)
+    policy.save(new, policy.NO_LABELS)
     material = claim_material(pki.make_test_pki(new, now=now).chain[0])
     made = keyring.change(
         new / KEYS,

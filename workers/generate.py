@@ -20,6 +20,7 @@ from provenance.watermark.detect import Finding, Outcome, detect
 from provenance.watermark.keys import Key
 from provenance.watermark.search import FULL, QUICK, Plan
 from workers.marking import Kind, Marker, request_id
+from workers.policy import NO_LABELS, Labels
 
 BATCH = 8
 # Bias in nats, tried in turn until the mark can be read back well; the last leaves red codes
@@ -51,6 +52,7 @@ class Marked:
     strength: float
     finding: Finding
     survived: Survived | None = None  # None: no attack was named
+    labels: Labels = NO_LABELS  # those in the file, and those to be written into it
 
     @property
     def p(self) -> float:
@@ -67,10 +69,12 @@ def generate(
     mark: Kind,
     key: Key,
     survive: Attack | None = None,
+    labels: Labels = NO_LABELS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Marked]:
     """Draw the requests, each as weakly marked as TARGET allows; raises WeakMark.
 
+    The mark is read back under the label that people see, so what counts is what leaves.
     What does not reach TARGET at any strength is drawn as it reads best, if verifying finds it so.
     """
     best: dict[int, Marked] = {}
@@ -82,7 +86,7 @@ def generate(
             batch = [requests[number] for number in numbers]
             drawn = _draw(generator, marker, batch, mark, key, strength, progress)
             for number, picture in zip(numbers, drawn, strict=True):
-                marked = _read_back(marker, picture, mark, key, strength, survive)
+                marked = _read_back(marker, picture, mark, key, strength, survive, labels)
                 best[number] = min(best.get(number, marked), marked, key=lambda m: m.p)
     for marked in best.values():
         _check_carries(marked)
@@ -106,17 +110,23 @@ def _draw(
 
 
 def _read_back(
-    marker: Marker, drawn: Drawn, mark: Kind, key: Key, strength: float, survive: Attack | None
+    marker: Marker,
+    drawn: Drawn,
+    mark: Kind,
+    key: Key,
+    strength: float,
+    survive: Attack | None,
+    labels: Labels,
 ) -> Marked:
     """What is found in the file as written, and after the attack, with the key it was marked by."""
-    png = encode_png((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32))
+    png = encode_png(labels.draw((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32)))
     pixels = read_image(png, name="the picture just drawn")
     finding = _found(marker, pixels, key, QUICK)
     survived = None
     if survive is not None:
         copy = attacked(pixels, survive, seed=SEED)
         survived = Survived(survive.name, _found(marker, copy, key, FULL))
-    return Marked(drawn, png, mark, strength, finding, survived)
+    return Marked(drawn, png, mark, strength, finding, survived, labels)
 
 
 def _found(marker: Marker, pixels: Pixels, key: Key, plan: Plan) -> Finding:

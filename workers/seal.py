@@ -29,6 +29,7 @@ from provenance.image import pixel_digest, read_image
 from provenance.ledger import record as ledger
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.log import Draft, append, prove
+from provenance.ledger.policy import Policy, format_policy
 from provenance.ledger.proof import format_proof
 from provenance.ledger.record import (
     SALT_BYTES,
@@ -45,11 +46,13 @@ from provenance.manifest.finding import State
 from provenance.manifest.parent import Parent
 from provenance.manifest.read import Trust, read
 from provenance.manifest.write import Signer, sign
+from provenance.pki import find_test
 from provenance.watermark.keys import Key
 from workers.folder import DataFolder
 from workers.generate import Marked
 from workers.mark import MarkedUpload
 from workers.marking import Marker
+from workers.policy import OtherPolicy
 from workers.softbinding import bind_looks, bind_mark
 
 POLICY = "marked/1"  # every picture carries a mark; no concept is erased
@@ -95,8 +98,11 @@ def seal(
 ) -> list[Sealed[Marked]]:
     """Sign and record pictures that `key` marked; all of them or none.
 
-    Raises Untrusted if verifying with this trust would not believe what was signed.
+    Raises Untrusted if verifying with this trust would not believe what was signed, and OtherPolicy
+    for a picture without the labels that the folder's policy asks for.
     """
+    if any(picture.labels != folder.labels for picture in pictures):
+        raise OtherPolicy("a picture does not have the labels that the policy of its folder says")
     now = datetime.now(UTC).replace(microsecond=0)
     signed = [_sign(picture, signer, marker, key, now) for picture in pictures]
     return _record(folder, signed, trust)
@@ -155,7 +161,11 @@ def _sign(
 ) -> _Signed[Marked]:
     assert marked.finding.match is not None, "a mark that is not found is not given out"
     mark = ledger.Mark(marker.scheme(marked.mark).name, key.key_id)
-    pixels = read_image(marked.png, name="the picture just drawn")
+    number, labels = str(uuid4()), marked.labels
+    test = find_test(signer.chain) is not None
+    policy = Policy(POLICY, test=test, producer=labels.producer, label=labels.text)
+    labelled = labels.write(marked.png, number)
+    pixels = read_image(labelled, name="the picture just drawn")
     looks = fingerprint.fingerprint(pixels)
     weights, software = marker.spec.transformer.digest, version("countermark")
     claim = Claim(
@@ -165,16 +175,16 @@ def _sign(
         mark=bind_mark(mark, marked.finding.match.list_index, None),
         looks=bind_looks(looks),
     )
-    file = sign(marked.png, claim, signer).file
+    file = sign(labelled, claim, signer).file
     opening = _opening("prompt", marked.drawn.request.prompt.encode())
     record = Picture(
         at=now,
-        id=str(uuid4()),
+        id=number,
         software=f"countermark {software}",
         generator=marker.name,
         weights=Digest(weights),
         mark=mark,
-        policy=POLICY,
+        policy=format_policy(policy),
         erased=(),
         pixels=Digest(pixel_digest(pixels)),
         file=Digest(sha256(file).digest()),

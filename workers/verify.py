@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
-from provenance.image import Pixels, read_image
+from provenance.image import Pixels, pixel_digest, read_image
+from provenance.ledger.record import Digest
 from provenance.verdict.table import Verdict, decide
 from provenance.watermark.detect import Finding, detect
 from provenance.watermark.keys import Key
@@ -27,10 +29,12 @@ class Verified:
 
 @dataclass(frozen=True)
 class Judged:
-    """All that is known about one file, and what it comes to."""
+    """All that is known about one file, and what it comes to; SHA-256 of it and of its pixels."""
 
     verified: Verified
     verdict: Verdict
+    file: Digest
+    pixels: Digest
 
 
 def verify(data: bytes, *, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:
@@ -50,7 +54,9 @@ def judge(
     """Mark, record, manifest, fingerprint and revocations; raises Unreadable."""
     pixels = read_image(data, name=name)
     verified = _search(pixels, name, marker, keys, plan)
-    return Judged(verified, decide(examine(library, data, pixels, verified.mark)))
+    verdict = decide(examine(library, data, pixels, verified.mark))
+    file = Digest(sha256(data).digest())
+    return Judged(verified, verdict, file, Digest(pixel_digest(pixels)))
 
 
 def _search(pixels: Pixels, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:

@@ -15,10 +15,10 @@ from provenance.ledger.log import check_subject, lookups
 from provenance.ledger.merkle import Hash, Node, cover, grow, leaf_hash, tree_root
 from provenance.ledger.note import Verifier
 from provenance.ledger.record import (
+    About,
     Erasure,
     Opening,
     Record,
-    Revocation,
     check_commitment,
     parse_record,
 )
@@ -31,7 +31,7 @@ def check_log(session: Session, log: Sequence[Verifier], anchor: Path) -> None:
     """Raises Broken unless the stored log is whole: rebuilds every node from every record.
 
     `log` holds every key the log ever signed with. Checks the indexes, the canonical form of every
-    record, all nodes, every checkpoint and the anchor, what revocations and erasures speak about,
+    record, all nodes, every checkpoint and the anchor, what entries about earlier ones name,
     the lookups, and that each opening still kept belongs to a commitment nobody erased.
     """
     checkpoints = _open_checkpoints(session, log, anchor)
@@ -88,7 +88,7 @@ def _chunks(session: Session) -> Iterator[list[bytes]]:
 def _open_record(session: Session, index: int, data: bytes) -> Record:
     try:
         record = parse_record(data)
-        if isinstance(record, Revocation | Erasure):
+        if isinstance(record, About):
             check_subject(session, record.subject, index)
     except LedgerError as e:
         raise Broken(f"entry {index} does not hold: {e}") from e

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from provenance.ledger.checkpoint import Signed
 from provenance.ledger.errors import NotLogged
-from provenance.ledger.record import GivenOut, KeyRotation, Record
+from provenance.ledger.record import GivenOut, KeyRotation, Record, SignedVerdict
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999; a clock beyond it is later than any compromise
 
@@ -80,13 +80,16 @@ def sights_of(signed: Signed) -> list[Sight]:
 def use_of(purpose: str, key: str, rotations: Iterable[tuple[int, KeyRotation]]) -> Use:
     """Which records a key makes; `rotations` are the entries that name it.
 
-    A picture names the key of its mark. Of a manifest or a checkpoint the log only knows which keys
-    were in use at its index, from the entry that made the key active to the last that ended it: the
-    overlap counts for both keys, for work begun under the old one may finish in it.
+    A picture names the key of its mark, and a verdict its own. Of a manifest or a checkpoint the
+    log only knows which keys were in use at its index, from the entry that made the key active to
+    the last that ended it: the overlap counts for both keys, for work begun under the old one may
+    finish in it.
     """
     match purpose:
         case "mark":
             return lambda _, record: isinstance(record, GivenOut) and _is_marked(record, key)
+        case "verdict":
+            return lambda _, record: isinstance(record, SignedVerdict) and record.key == key
         case "claim":
             span = _span(key, rotations)
             return lambda index, record: index in span and isinstance(record, GivenOut)

@@ -16,10 +16,11 @@ from provenance.ledger.archive import format_archive, parse_archive
 from provenance.ledger.checkpoint import Signed, Timestamp, open_checkpoint
 from provenance.ledger.encoding import parse_utf8
 from provenance.ledger.errors import Malformed, NotProven
-from provenance.ledger.fieldmap import Facts, format_fields
+from provenance.ledger.fieldmap import PROOF, Facts, format_fields
 from provenance.ledger.note import Verifier, format_vkey, parse_note, parse_vkey
 from provenance.ledger.proof import Proof, Proven, open_proof, parse_proof
 from provenance.ledger.record import (
+    Deletion,
     Erasure,
     GivenOut,
     Marking,
@@ -29,10 +30,9 @@ from provenance.ledger.record import (
     parse_record,
 )
 
-VERSION = "countermark-evidence/1"
+VERSION = "countermark-evidence/2"  # changes with the field map, which a pack repeats
 MAX_EXHIBITS = 10_000
 MAX_TIMESTAMPS = 10
-PROOF = "proof.tlog-proof"
 ATTACHMENTS = ("picture", "manifest.c2pa", "detector.json")
 _ENTRY = re.compile(r"entries/([0-9]{12})/([a-z0-9.-]+)", re.ASCII)
 _README = f"""{VERSION}
@@ -164,7 +164,7 @@ def _about(record: Record) -> str:
     match record:
         case Picture() | Marking():
             return record.pixels.hex()
-        case Revocation() | Erasure():
+        case Revocation() | Erasure() | Deletion():
             return f"entry {record.subject.index}"
         case _:
             return "the service"

@@ -26,6 +26,8 @@ from provenance.ledger.merkle import (
 from provenance.ledger.note import parse_note
 from provenance.ledger.proof import Proof
 from provenance.ledger.record import (
+    About,
+    Deletion,
     Erasure,
     KeyRotation,
     Marking,
@@ -34,6 +36,7 @@ from provenance.ledger.record import (
     Picture,
     Record,
     Revocation,
+    SignedVerdict,
     Subject,
     ThresholdChange,
     check_commitment,
@@ -75,7 +78,7 @@ def append(session: Session, drafts: Sequence[Draft]) -> list[Entry]:
     leaves = [leaf_hash(one) for one in data]
     _check_unique(session, [draft.record for draft in drafts])
     for draft in drafts:
-        if isinstance(draft.record, Revocation | Erasure):
+        if isinstance(draft.record, About):
             check_subject(session, draft.record.subject, size)
     made = grow(size, read_nodes(session, cover(0, size)), leaves)
     _insert(session, size, drafts, data, made)
@@ -103,6 +106,13 @@ def log_size(session: Session) -> int:
     return 0 if last is None else last + 1
 
 
+def read_subject(session: Session, index: int) -> Subject:
+    """An entry as a later record names it; raises NotLogged."""
+    if not 0 <= index < log_size(session):
+        raise NotLogged(f"the log has no entry {index}")
+    return Subject(index, read_nodes(session, [(0, index)])[0, index])
+
+
 def read_record(session: Session, index: int) -> Record:
     data = session.scalar(select(EntryRow.record).where(EntryRow.index == index))
     if data is None:
@@ -123,7 +133,7 @@ def find_number(session: Session, number: MarkNumber) -> int | None:
 
 
 def find_statements(session: Session, index: int) -> list[Record]:
-    """What later entries say about this one: its revocations and erasures, oldest first."""
+    """What later entries say about this one: revocations, erasures, deletions; oldest first."""
     about = find_entries(session, "subject", _index_bytes(index))
     return [read_record(session, one) for one in about]
 
@@ -204,12 +214,14 @@ def lookups(record: Record) -> Iterator[tuple[str, bytes]]:
             yield "manifest", record.manifest.encode()
             if isinstance(record, Marking) and record.number is not None:
                 yield "number", _index_bytes(record.number)
-        case Revocation() | Erasure():
+        case Revocation() | Erasure() | Deletion():
             yield "subject", _index_bytes(record.subject.index)
         case KeyRotation():
             yield from {("key", record.retired.encode()), ("key", record.active.encode())}
         case ThresholdChange():
             yield "detector", record.detector.encode()
+        case SignedVerdict():
+            yield "statement", record.statement
 
 
 def _check_unique(session: Session, records: Sequence[Record]) -> None:

@@ -142,6 +142,17 @@ class Erasure:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """What was kept of an earlier entry outside the log was deleted, such as its file."""
+
+    kind: ClassVar[str] = "deletion"
+    at: datetime
+    subject: Subject
+    kept: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
 class ThresholdChange:
     """A detector decides differently from now on."""
 
@@ -154,8 +165,23 @@ class ThresholdChange:
     reason: str
 
 
+@dataclass(frozen=True)
+class SignedVerdict:
+    """A verdict was signed: SHA-256 of its statement, which names the file, and the key's name.
+
+    Whoever holds the statement finds it here; the log alone does not tell which file was asked for.
+    """
+
+    kind: ClassVar[str] = "verdict"
+    at: datetime
+    statement: Digest
+    key: str
+
+
+About = Revocation | Erasure | Deletion
+"""The records that speak about an earlier entry."""
 GivenOut = Picture | Marking  # a file with a mark, a manifest and a fingerprint left this place
-Record = GivenOut | Revocation | KeyRotation | Erasure | ThresholdChange
+Record = GivenOut | About | KeyRotation | ThresholdChange | SignedVerdict
 
 KINDS: dict[str, type[Record]] = {
     Picture.kind: Picture,
@@ -163,7 +189,9 @@ KINDS: dict[str, type[Record]] = {
     Revocation.kind: Revocation,
     KeyRotation.kind: KeyRotation,
     Erasure.kind: Erasure,
+    Deletion.kind: Deletion,
     ThresholdChange.kind: ThresholdChange,
+    SignedVerdict.kind: SignedVerdict,
 }
 
 

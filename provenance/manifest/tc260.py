@@ -1,4 +1,4 @@
-"""China's implicit label of generated content (GB 45438-2025, appendix E), in the XMP packet.
+"""China's implicit label of generated content (GB 45438-2025), in the XMP packet.
 
 The seven keys, the value 1 for "generated" and the name space are as several independent public
 implementations write them; the standard itself was not at hand. WebP files carry no such label

@@ -1,8 +1,8 @@
 """A label that people see, in the lower right corner: an option of a policy.
 
-Its letters are at least a twentieth of the shorter side high, as GB 45438-2025, section 5.2, is
-reported to ask. Draw it before the mark is read back: it covers a part of the picture. Whoever can
-crop can remove it.
+Its letters are at least a twentieth of the shorter side high; whether that is as large as a law
+asks, GB 45438-2025 among them, was not checked against its text. Draw it before the mark is read
+back: it covers a part of the picture. Whoever can crop can remove it.
 """
 
 from __future__ import annotations

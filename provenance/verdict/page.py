@@ -194,8 +194,18 @@ against), the version of its check, and a caveat that says what it does not mean
 
 ## A verdict as evidence
 
+    countermark verify photo.png --sign photo.verdict     # and photo.verdict.tlog-proof beside it
+    countermark keys list --purpose verdict               # prints the key that checks it
+    countermark verdict check photo.verdict --key KEY --picture photo.png \\
+        --proof photo.verdict.tlog-proof --log VKEY       # anywhere: files and public keys alone
+
 `format_statement` writes a verdict with its findings, the file's digests and the time as canonical
-bytes to be signed and logged. `parse_statement` decides the findings anew and refuses a statement
+bytes. `--sign` signs them with the active verdict key (an envelope of DSSE 1.0, Ed25519) and
+records them: the log's entry, of kind `verdict`, holds the digest of the statement and the key's
+name, so whoever holds the statement finds it in the log, and the log alone tells nobody which file
+was asked for. Nothing is written before a checkpoint covers that entry.
+
+`parse_statement` decides the findings anew and refuses a statement
 that does not follow from them, so that anyone can replay why something was said on a day. The
 findings themselves it takes from the statement: to check those, the picture is needed.
 """

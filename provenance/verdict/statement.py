@@ -34,6 +34,7 @@ from provenance.verdict.table import VERSION, Verdict, decide
 
 VERSION_LINE = b"countermark-verdict/2\n"
 MAX_BYTES = 65_535  # of a statement, as of a record
+PAYLOAD_TYPE = "application/vnd.countermark.verdict"  # of its envelope, see provenance.dsse
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 S = TypeVar("S", bound=StrEnum)

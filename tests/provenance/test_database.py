@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from provenance.database import UnknownDatabase, connect, snapshot, transaction
+from provenance import database
+from provenance.database import Busy, UnknownDatabase, connect, snapshot, transaction
 from provenance.tables import EntryRow, LookupRow
 from tests.databases import KINDS, migrated_database
 
@@ -23,6 +24,11 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
 def count(engine: sa.Engine) -> int:
     with snapshot(engine) as session:
         return session.scalar(sa.select(sa.func.count()).select_from(EntryRow)) or 0
+
+
+def add(engine: sa.Engine, index: int) -> None:
+    with transaction(engine) as session:
+        session.add(EntryRow(index=index, record=b"a"))
 
 
 def test_a_transaction_keeps_all_of_its_block(engine: sa.Engine) -> None:
@@ -64,6 +70,20 @@ def test_what_a_snapshot_writes_is_gone(engine: sa.Engine) -> None:
 def test_foreign_keys_hold(engine: sa.Engine) -> None:
     with pytest.raises(IntegrityError), transaction(engine) as session:
         session.add(LookupRow(name="id", value=b"x", entry=7))
+
+
+def test_a_file_that_others_keep_locked_is_one_named_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with migrated_database("sqlite", tmp_path) as engine:
+        with transaction(engine) as held:
+            held.add(EntryRow(index=0, record=b"a"))
+            held.flush()
+            with pytest.raises(Busy, match=r"countermark\.db was locked by others"):
+                add(engine, 1)
+        add(engine, 1)
+        assert count(engine) == 2
 
 
 def test_another_database_is_refused_by_name() -> None:

@@ -1,32 +1,52 @@
 """A data folder is made whole or not at all, and opened whole or not at all."""
 
+import json
 import sqlite3
 import stat
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from migrations import downgrade
 from provenance.database import connect, snapshot, transaction
-from provenance.keyring import BadStep, ExposedKeyring
+from provenance.keyring import BadStep, ExposedKeyring, change, rotate
 from provenance.keys import KeyState, Purpose, claim_material
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.audit import check_log
 from provenance.ledger.checkpoint import open_checkpoint
 from provenance.ledger.log import Draft, append, prove
-from provenance.pki import CHAIN, KEY, TestPki, refuse_test_pki
+from provenance.manifest.cose import check_signature
+from provenance.pkcs11 import FORMAT
+from provenance.pki import (
+    CHAIN,
+    KEY,
+    ROOT,
+    TestPki,
+    find_test,
+    issue_leaf,
+    make_root,
+    pem,
+    refuse_test_pki,
+)
 from tests.provenance.ledger.logs import picture
+from tests.provenance.tokens import Token, needs_softhsm
 from workers.folder import (
     ANCHOR,
+    CLAIM_PIN,
+    CLAIM_TOKEN,
     DATABASE,
     KEYS,
+    PRODUCTION,
     TENANT,
     NoFolder,
     data_folder,
+    declare_production,
     load_claim_signer,
     load_keys,
+    load_trust,
     make,
     open_folder,
 )
@@ -85,6 +105,60 @@ def test_a_claim_key_that_is_not_the_active_one_signs_nothing(folder: Path, tmp_
         (folder / name).write_bytes((tmp_path / "other" / name).read_bytes())
     with open_folder(folder) as opened, pytest.raises(NoFolder, match="not of the active claim"):
         load_claim_signer(opened, now=NOW)
+
+
+def certify(folder: Path) -> None:
+    """A real authority's certificates in place of the test's, its key registered and active."""
+    root = make_root("A Real Authority", now=NOW)
+    leaf = issue_leaf(root, "A Maker", now=NOW)
+    plain = NoEncryption()
+    private = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, plain)
+    (folder / KEY).write_bytes(private)
+    (folder / CHAIN).write_bytes(pem([leaf.certificate]))
+    (folder / ROOT).write_bytes(pem([root.certificate]))
+    material = claim_material(leaf.certificate)
+    change(folder / KEYS, lambda r: rotate(r, Purpose.CLAIM, TENANT, now=NOW, material=material))
+
+
+def test_production_is_declared_with_real_certificates_and_then_signs(folder: Path) -> None:
+    certify(folder)
+    with open_folder(folder) as opened:
+        declared = declare_production(opened, now=NOW)
+        first = declared.read_bytes()
+    with open_folder(folder) as again:
+        assert again.production
+        assert find_test(load_claim_signer(again, now=NOW).chain) is None
+        assert find_test(load_trust(again, now=NOW).anchors) is None
+        assert declare_production(again, now=NOW + timedelta(days=1)).read_bytes() == first
+
+
+@pytest.mark.parametrize("left", [(CHAIN, KEY, KEYS), (ROOT,), (CHAIN, KEY, KEYS, ROOT)])
+def test_production_is_not_declared_over_a_test(folder: Path, left: tuple[str, ...]) -> None:
+    before = {name: (folder / name).read_bytes() for name in left}
+    certify(folder)
+    for name, data in before.items():
+        (folder / name).write_bytes(data)
+    with open_folder(folder) as opened, pytest.raises(TestPki, match="is of a test"):
+        declare_production(opened, now=NOW)
+    assert not (folder / PRODUCTION).exists()
+
+
+@pytest.mark.parametrize("made", ["file", "empty file", "dangling link", "folder"])
+def test_in_production_a_test_signs_nothing_and_is_not_believed(folder: Path, made: str) -> None:
+    declared = folder / PRODUCTION
+    match made:
+        case "file":
+            declared.write_text("declared")
+        case "empty file":
+            declared.touch()
+        case "dangling link":
+            declared.symlink_to("nowhere")
+        case "folder":
+            declared.mkdir()
+    with open_folder(folder) as opened:
+        for load in (load_claim_signer, load_trust):
+            with pytest.raises(TestPki, match="production forbids those of a test"):
+                load(opened, now=NOW)
 
 
 def test_keys_are_never_made_twice(folder: Path) -> None:
@@ -167,3 +241,27 @@ def test_older_tables_are_brought_up_to_date_and_newer_ones_are_refused(folder: 
 def test_the_environment_names_the_folder(tmp_path: Path) -> None:
     assert data_folder({"COUNTERMARK_DATA": str(tmp_path)}) == tmp_path
     assert data_folder({}).name == "countermark"
+
+
+@needs_softhsm
+def test_a_claim_key_in_a_token_signs_in_place_of_the_file(folder: Path, token: Token) -> None:
+    place = token.place
+    named = {"format": FORMAT, "library": place.library, "token": place.token, "key": place.key}
+    (folder / CLAIM_TOKEN).write_text(json.dumps(named))
+    (folder / CHAIN).write_bytes(pem([token.leaf.certificate]))
+    material = claim_material(token.leaf.certificate)
+    change(folder / KEYS, lambda r: rotate(r, Purpose.CLAIM, TENANT, now=NOW, material=material))
+    now = datetime.now(UTC)
+    with open_folder(folder) as opened:
+        with pytest.raises(NoFolder, match="remove the one not to be used"):
+            load_claim_signer(opened, now=now)
+        (folder / KEY).unlink()
+        with pytest.raises(NoFolder, match=CLAIM_PIN):
+            load_claim_signer(opened, now=now)
+        (folder / CLAIM_PIN).write_text(f"{place.pin}\n")
+        (folder / CLAIM_PIN).chmod(0o640)
+        with pytest.raises(NoFolder, match="others may read"):
+            load_claim_signer(opened, now=now)
+        (folder / CLAIM_PIN).chmod(0o600)
+        signed = load_claim_signer(opened, now=now).sign(b"message")
+    check_signature(token.leaf.key.public_key(), signed, b"message")

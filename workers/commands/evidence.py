@@ -20,7 +20,7 @@ from provenance.ledger.encoding import printable
 from provenance.ledger.errors import LedgerError, NotProven
 from provenance.ledger.evidence import Evidence, format_pack, open_pack
 from provenance.ledger.note import Verifier, parse_vkey
-from provenance.ledger.record import Erasure, Revocation
+from provenance.ledger.record import Deletion, Erasure, Record, Revocation
 from workers.commands import Usage, moment
 
 MAX_ROOTS = 1_000_000  # bytes of a PEM file
@@ -65,6 +65,8 @@ def run_pack(options: argparse.Namespace, console: Console) -> int:
     if options.since is not None and beside:
         raise Usage("a file can be laid beside one entry, not beside a period")
     attached = {file: read_file(path, MAX_ARCHIVE_BYTES) for file, path in beside.items()}
+    if "picture" in attached and (store := manifest_in(attached["picture"])) is not None:
+        attached.setdefault(BESIDE["manifest"], store)
     with open_folder(data_folder(os.environ)) as folder, snapshot(folder.engine) as session:
         log = folder.keyring.log_verifiers()
         if options.since is None:
@@ -76,9 +78,21 @@ def run_pack(options: argparse.Namespace, console: Console) -> int:
     data = format_pack(pack)
     open_pack(data, log)
     write_file(options.out, data)
-    said = f"wrote {len(pack.exhibits)} entries to {options.out}"
+    count = len(pack.exhibits)
+    said = f"wrote {count} {'entry' if count == 1 else 'entries'} to {options.out}"
     console.print(said, markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def manifest_in(picture: bytes) -> bytes | None:
+    """The manifest store of a picture, None if it has none that can be found."""
+    from provenance.manifest.container import scan
+    from provenance.manifest.errors import ManifestError
+
+    try:
+        return scan(picture).store
+    except ManifestError:  # the picture is laid into the pack as it is, whatever it is
+        return None
 
 
 def run_check(options: argparse.Namespace, console: Console) -> int:
@@ -130,19 +144,26 @@ def describe(found: Evidence) -> list[str]:
         f"proven: {len(indexes)} of {printable(checkpoint.origin)}: {which}",
         f"checkpoint: size {checkpoint.size}, root {checkpoint.root.hex()}",
     ]
-    for one in found.entries:
-        match one.record:
-            case Revocation():
-                about, reason = one.record.subject.index, printable(one.record.reason)
-                lines.append(f"entry {one.index} revokes entry {about}: {reason}")
-            case Erasure():
-                about, gone = one.record.subject.index, printable(", ".join(one.record.fields))
-                lines.append(f"entry {one.index} erases of entry {about}: {gone}")
-            case _:
-                continue
+    lines += [said for one in found.entries if (said := about(one.index, one.record))]
     for one, exhibit in zip(found.entries, found.pack.exhibits, strict=True):
         if "picture" in exhibit.attached:
             lines.append(f"the picture is the file that entry {one.index} names")
         if loose := sorted(set(exhibit.attached) - {"picture"}):
             lines.append(f"attached to entry {one.index}, not proven: {', '.join(loose)}")
     return lines
+
+
+def about(index: int, record: Record) -> str | None:
+    """What an entry says about an earlier one, None if it speaks of none."""
+    match record:
+        case Revocation():
+            said = f"revokes entry {record.subject.index}: {record.reason}"
+        case Erasure():
+            said = f"erases of entry {record.subject.index}: {', '.join(record.fields)}"
+        case Deletion():
+            said = (
+                f"says what of entry {record.subject.index} was deleted: {', '.join(record.kept)}"
+            )
+        case _:
+            return None
+    return f"entry {index} {printable(said)}"

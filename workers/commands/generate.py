@@ -16,6 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from generators.catalog import GENERATORS, load_generator
 from generators.sampling import Request
 from provenance.files import write_file
+from provenance.ledger.policy import parse_policy
+from provenance.pki import TEST_ORGANIZATION
 from provenance.robustness.attacks import Attack, find
 from workers.commands import Usage
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
@@ -73,6 +75,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 mark=options.mark,
                 key=key,
                 survive=survive,
+                labels=folder.labels,
                 progress=progress,
             )
         sealed = seal(folder, signer, pictures, trust=trust, marker=marker, key=key)
@@ -115,8 +118,10 @@ def describe(file: Path, sealed: Sealed[Marked]) -> str:
     finding, survived = picture.finding, picture.survived
     strength = "" if picture.mark is Kind.SWAP else f" of {picture.strength:g} nats"
     after = f", after {survived.attack} {survived.finding.corrected:.1e}" if survived else ""
+    test = f" with a certificate of a test ({TEST_ORGANIZATION})"
+    signed = f"signed{test if parse_policy(sealed.record.policy).test else ''}"
     return (
         f"{file}  seed {picture.drawn.request.seed}  {picture.mark} mark{strength}, read back "
-        f"from the file: false-match probability {finding.corrected:.1e}{after}; signed, entry "
+        f"from the file: false-match probability {finding.corrected:.1e}{after}; {signed}, entry "
         f"{sealed.index} of the log"
     )

@@ -29,7 +29,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     console.print(
         f"made {folder} with mark key {key.key_id}; keep the folder secret, back it up\n"
         f"manifests are signed by a certificate of a test ({TEST_ORGANIZATION}), which nobody else "
-        f"trusts\nwhoever checks a proof needs this key of the log: {format_vkey(log)}",
+        f"trusts; every picture and its record will say so\n"
+        f"whoever checks a proof needs this key of the log: {format_vkey(log)}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -19,7 +19,15 @@ from rich.table import Table
 
 from provenance import keyring
 from provenance.keyring import Keyring
-from provenance.keys import CHECKING, SIGNING, Key, Purpose, claim_material, log_signer
+from provenance.keys import (
+    CHECKING,
+    SIGNING,
+    Key,
+    Purpose,
+    claim_material,
+    format_verdict_key,
+    log_signer,
+)
 from provenance.ledger.note import format_vkey
 from provenance.rotation import change_keys
 from workers.commands import Usage, moment
@@ -69,10 +77,20 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
         table.add_row(row["key"], row["state"], row["since"], row["signs"], row["accepted"])
     Console().print(table)
     for key in shown:
-        if key.purpose is Purpose.LOG:
-            vkey = format_vkey(log_signer(key).verifier)
-            Console().print(f"{key.state}: {vkey}", markup=False, highlight=False, soft_wrap=True)
+        if (public := public_key(key)) is not None:
+            Console().print(f"{key.state}: {public}", markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def public_key(key: Key) -> str | None:
+    """What others need to check what the key signs; of a claim key its certificate says it."""
+    match key.purpose:
+        case Purpose.LOG:
+            return format_vkey(log_signer(key).verifier)
+        case Purpose.VERDICT:
+            return format_verdict_key(key)
+        case Purpose.CLAIM | Purpose.MARK | Purpose.TOKEN:
+            return None
 
 
 def as_json(key: Key) -> dict[str, str]:

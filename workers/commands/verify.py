@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from rich.table import Table
 
 from generators.catalog import GENERATORS
 from provenance.errors import Unreadable
+from provenance.files import write_file
 from provenance.image import read_file
 from provenance.verdict.finding import Finding, MarkState, RecordState
 from provenance.verdict.page import MEANING
 from provenance.verdict.table import Verdict
 from provenance.watermark.search import FULL, QUICK, STANDARD
+from workers.attest import attest
+from workers.commands import Usage
 from workers.examine import open_library
-from workers.folder import data_folder, open_folder
+from workers.folder import DataFolder, data_folder, open_folder
 from workers.marking import load_marker
 from workers.softbinding import shown
 from workers.verify import Judged, Verified, judge
@@ -34,12 +38,20 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     look.add_argument("files", type=Path, nargs="+", metavar="FILE")
     look.add_argument("--json", action="store_true", help="findings as JSON, one object a file")
     look.add_argument("--search", choices=list(PLANS), default="full", help="geometries tried")
+    look.add_argument(
+        "--sign",
+        type=Path,
+        metavar="F.verdict",
+        help="of one FILE: sign the verdict, record it, and write it with its proof",
+    )
     look.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
     look.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Look at every file; one table, or JSON lines."""
+    if options.sign is not None and len(options.files) != 1:
+        raise Usage("--sign is of the verdict about one FILE")
     with open_folder(data_folder(os.environ)) as folder, open_library(folder) as library:
         keys = folder.keyring.marks().keys
         marker, plan = load_marker(options.model), PLANS[options.search]
@@ -55,6 +67,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
                     print(json.dumps({"file": str(file), "error": e.reason}))  # noqa: T201
                 continue
             results.append(found)
+            if options.sign is not None:
+                sign(folder, found, options.sign, console)
             status = max(status, 0 if is_ours(found.verdict) else 1)
             if options.json:
                 print(json.dumps(as_json(found, plan.name)))  # noqa: T201
@@ -63,6 +77,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
         seconds = sum(found.verified.cost.seconds for found in results)
         Console().print(f"{plan.name} search, {seconds:.1f} s", highlight=False)
     return status
+
+
+def sign(folder: DataFolder, found: Judged, out: Path, console: Console) -> None:
+    """Write the signed verdict and, beside it, the proof that the log has it."""
+    attested = attest(folder, found, now=datetime.now(UTC))
+    proof = out.with_name(f"{out.name}.tlog-proof")
+    write_file(out, attested.envelope)
+    write_file(proof, attested.proof)
+    said = f"wrote {out} and {proof}: signed, entry {attested.index} of the log"
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def is_ours(verdict: Verdict) -> bool:
@@ -146,7 +170,9 @@ def mark_json(found: Verified, plan: str) -> dict[str, Any]:
 
 def table(results: Sequence[Judged]) -> Table:
     """The verdict about each file, and every finding under it."""
-    out = Table("file", "looked for", "found", "number", "what it does not mean")
+    out = Table()
+    for column in ("file", "looked for", "found", "number", "what it does not mean"):
+        out.add_column(column, overflow="fold")  # a key's id is copied from here
     for found in results:
         verdict = found.verdict
         meaning = MEANING[verdict.outcome]

@@ -11,7 +11,7 @@ from provenance.ledger.archive import format_archive, parse_archive
 from provenance.ledger.checkpoint import Checkpoint, Timestamp, format_checkpoint
 from provenance.ledger.errors import LedgerError, Malformed, NotProven, UnknownKey, WrongLog
 from provenance.ledger.evidence import Exhibit, Pack, format_pack, open_pack
-from provenance.ledger.fieldmap import MISSING
+from provenance.ledger.fieldmap import MISSING, Facts, format_fields
 from provenance.ledger.merkle import Hash, grow, leaf_hash, prove_inclusion, tree_root
 from provenance.ledger.note import Algorithm, Signer, cosign_note, sign_note
 from provenance.ledger.proof import Proof, format_proof
@@ -84,7 +84,7 @@ def test_a_pack_is_the_same_bytes_every_time() -> None:
 
 
 # Changes when the format does: then the version must, and the old one must still be read.
-PINNED = "485e11f468573f8cbcf7c965a5de3d76e0a860d654cdf1a7e33855199daef052"
+PINNED = "aaf1f0b4b04e6794304aa700e2d07953af62e1120e10fb3b3b6763f8e56bed1e"
 
 
 def test_a_pack_holds_what_an_auditor_asks_for() -> None:
@@ -123,11 +123,26 @@ def test_the_field_map_says_what_is_missing() -> None:
     bare = parse_archive(format_pack(Pack(LOG.verifier, (exhibit(0),))))
     fields = bare["entries/000000000000/fields.md"].decode().splitlines()
     missing = [line for line in fields if line.endswith(f"| {MISSING} |")]
-    asked = ["signed metadata", "time stamp", "detected", "provider", "Label", "ContentProducer"]
+    asked = ["metadata, signed", "time-stamped", "detected", "visible", "provider", "| Label |"]
+    asked += ["explicit label", "ContentProducer", "ProduceID", "ContentPropagator"]
     assert all(any(one in line for line in missing) for one in asked)
-    assert len(missing) == 7
+    assert len(missing) == len(asked)
     rules = ("EU AI Act", "EU Code", "SB 942", "GB 45438")
     assert all(any(rule in line for line in fields) for rule in rules)
+
+
+def test_the_field_map_finds_the_labels_that_the_policy_says() -> None:
+    record = replace(picture("a"), policy="marked/1; tc260 00119; label AI")
+    fields = format_fields(Facts(record, "entry 0 of it", 0, frozenset()))
+    for found in (
+        "22757.3(a) | a visible disclosure, as an option | record: policy | AI |",
+        "| explicit label | record: policy | AI |",
+        "| Label | the file's TC260 metadata | 1, generated |",
+        "| ContentProducer | record: policy | 00119 |",
+        "| ProduceID | record: id | a |",
+    ):
+        assert found in fields
+    assert fields.count(MISSING) == 5
 
 
 @pytest.mark.parametrize(
@@ -164,7 +179,7 @@ def test_witnesses_can_be_asked_for() -> None:
         (b"revocation", b"picture", "contents.md"),
         (b"\n3\n", b"\n4\n", "checkpoint"),
         (b"Take the", b"Use this", "README.txt"),
-        (b"evidence/1", b"evidence/2", "README.txt"),
+        (b"evidence/2", b"evidence/1", "README.txt"),
         (b"+", b"-", "log.vkey"),
         (b"\n", b"", "log.vkey"),
         (b"index 1", b"index 0", "entries/000000000001/proof.tlog-proof"),

@@ -18,6 +18,7 @@ from provenance.ledger.record import (
     MAX_RECORD_BYTES,
     MAX_TEXT,
     VERSION_LINE,
+    Deletion,
     Digest,
     Erasure,
     KeyRotation,
@@ -29,6 +30,7 @@ from provenance.ledger.record import (
     Picture,
     Record,
     Revocation,
+    SignedVerdict,
     Subject,
     ThresholdChange,
     check_commitment,
@@ -85,6 +87,8 @@ RECORDS: list[Record] = [
     KeyRotation(AT, "mark", "mark-2026-10", "mark-2026-11", None),
     KeyRotation(AT, "claim", "k1", "k2", AT - timedelta(days=1)),
     Erasure(AT, SUBJECT, ("caller", "prompt"), "request of the caller"),
+    Deletion(AT, SUBJECT, ("file", "manifest"), "kept for a year"),
+    SignedVerdict(AT, digest("statement"), "local.verdict.1.e1a6b0f2"),
     ThresholdChange(AT, "lexical", "1", Number("1e-6"), Number("0.0000005"), "recalibrated"),
 ]
 GOOD = format_record(PICTURE)

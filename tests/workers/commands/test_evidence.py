@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,8 +15,12 @@ from provenance.database import transaction
 from provenance.ledger.log import Draft, append
 from provenance.ledger.note import format_vkey
 from provenance.ledger.record import Digest, Revocation, Subject
+from provenance.manifest.container import Kind
+from provenance.manifest.write import sign
 from tests.provenance.authority import authority
 from tests.provenance.ledger.logs import AT, picture
+from tests.provenance.manifest.files import make_authority, make_claim
+from tests.provenance.manifest.files import picture as make_picture
 from workers.command import main
 from workers.folder import make, open_folder
 
@@ -71,6 +76,21 @@ def test_a_pack_is_checked_where_nothing_else_is_installed(key: str) -> None:
     assert "the picture is the file that entry 1 names" in ran.stdout
     assert "attached to entry 1, not proven: detector.json, manifest.c2pa" in ran.stdout
     assert "no later entry revokes it" in ran.stdout
+
+
+def test_the_manifest_is_taken_out_of_the_picture(key: str) -> None:
+    authority = make_authority()
+    signed = sign(make_picture(Kind.PNG), make_claim(), authority.signer)
+    record = replace(picture("d"), file=Digest(sha256(signed.file).digest()))
+    with open_folder(Path("data")) as folder, transaction(folder.engine) as session:
+        append(session, [Draft(record)])
+    assert main(["log", "checkpoint"]) == 0
+    Path("d.png").write_bytes(signed.file)
+    for more, expected in (((), signed.store), (("--manifest", "m"), b"jumbf")):
+        assert pack("--id", "d", "--picture", "d.png", *more) == 0
+        with zipfile.ZipFile("e.zip") as made:
+            assert made.read("entries/000000000004/manifest.c2pa") == expected
+    assert check(key) == 0
 
 
 def test_a_pack_says_what_revokes_its_entry(key: str, capsys: pytest.CaptureFixture[str]) -> None:
