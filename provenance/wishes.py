@@ -1,96 +1,60 @@
-"""What the door asks of the workers, and what comes back: the JSON in a job's row, in types.
+"""What the three kinds of job hold: how the door writes them, and the workers read them.
 
-The door writes wishes and reads results, the workers read wishes and write results, and both do it
-with the functions here. What is checked at the door is not checked again.
+Results are JSON too. `generate` and `mark`: {"pictures": [id, ...]}, the rest is in the pictures'
+own rows (see provenance.pictures). `verify`: {"sha256", "width", "height", "verdict", "findings",
+"mark"} as `countermark verify --json` prints them, and "overlays": [{"name", "says", "media",
+"sha256"}], each a blob.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
-PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
+from provenance.blobs import Digest
+from provenance.jobs import Kind, Wish
+
+MOST_PICTURES = 8  # of one job: what is drawn together
+LONGEST_PROMPT = 500  # characters
 MARKS = ("lexical", "swap", "both")
-PLANS = ("quick", "full")
+SEARCHES = ("quick", "standard", "full")
+NO_ATTACK = "none"
+LARGEST_SEED = 2**53 - 1  # what every JSON reader keeps exact; the last picture's, with its count
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """Pictures to draw: one a seed, of one prompt."""
+class Generate:
+    """Pictures of one prompt; picture n has the seed `seed + n`."""
 
     model: str
     prompt: str
-    seeds: tuple[int, ...]
-    mark: str = "lexical"  # of MARKS
-    survive: str | None = None  # the name of an attack
-    media: str = PNG  # of the files
-    previews: bool = False  # whether anyone wants to watch
+    seed: int
+    count: int
+    mark: str  # one of MARKS
+    survive: str = NO_ATTACK  # the attack the mark must survive, e.g. jpeg-50
+
+    def wish(self, tenant: str, caller: str | None) -> Wish:
+        """Jobs of one tenant that agree in all but prompt and seed are drawn together."""
+        batch = f"{self.model}/{self.mark}/{self.survive}"
+        return Wish(Kind.GENERATE, tenant, caller, asdict(self), batch=batch, size=self.count)
 
 
 @dataclass(frozen=True)
-class Checking:
-    """An upload to verify."""
+class Verify:
+    """A check of the uploaded bytes, against the keys and records of the job's tenant."""
 
-    plan: str = "quick"  # of PLANS: how widely crops and scales are searched
+    search: str  # one of SEARCHES
+    name: str = "upload"  # what the caller calls the file; shown, never used
 
-
-@dataclass(frozen=True)
-class Marking:
-    """An upload to mark."""
-
-
-@dataclass(frozen=True)
-class Map:
-    """A picture that shows where evidence lies, as a blob."""
-
-    name: str  # what it shows, e.g. "mark"
-    blob: str  # SHA-256 in hexadecimal
-    media: str
+    def wish(self, tenant: str, caller: str | None, upload: Digest) -> Wish:
+        return Wish(Kind.VERIFY, tenant, caller, asdict(self), upload)
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What verifying an upload came to.
+class Mark:
+    """A mark in an uploaded picture."""
 
-    `verdict` has the fields of a verdict's statement: table, row, outcome, entries, findings. The
-    fingerprint is PDQ's 32 bytes in hexadecimal, None for a picture that is too flat.
-    """
+    model: str  # whose codec carries the mark
+    name: str = "upload"
 
-    width: int
-    height: int
-    verdict: dict[str, Any]
-    fingerprint: str | None
-    maps: tuple[Map, ...] = ()
-    statement: str | None = None  # the signed verdict as a DSSE envelope, JSON text
-
-
-def format_drawing(wish: Drawing) -> dict[str, Any]:
-    return asdict(wish) | {"seeds": list(wish.seeds)}
-
-
-def parse_drawing(request: dict[str, Any]) -> Drawing:
-    return Drawing(**{**request, "seeds": tuple(request["seeds"])})
-
-
-def format_checking(wish: Checking) -> dict[str, Any]:
-    return asdict(wish)
-
-
-def parse_checking(request: dict[str, Any]) -> Checking:
-    return Checking(**request)
-
-
-def format_marking(wish: Marking) -> dict[str, Any]:
-    return asdict(wish)
-
-
-def parse_marking(request: dict[str, Any]) -> Marking:
-    return Marking(**request)
-
-
-def format_checked(checked: Checked) -> dict[str, Any]:
-    return asdict(checked) | {"maps": [asdict(one) for one in checked.maps]}
-
-
-def parse_checked(result: dict[str, Any]) -> Checked:
-    return Checked(**{**result, "maps": tuple(Map(**one) for one in result["maps"])})
+    def wish(self, tenant: str, caller: str | None, upload: Digest) -> Wish:
+        return Wish(Kind.MARK, tenant, caller, asdict(self), upload)
