@@ -2,8 +2,9 @@
 
 Results are JSON too. `generate` and `mark`: {"pictures": [id, ...]}, the rest is in the pictures'
 own rows (see provenance.pictures). `verify`: {"sha256", "width", "height", "verdict", "findings",
-"mark"} as `countermark verify --json` prints them, and "overlays": [{"name", "says", "media",
-"sha256"}], each a blob.
+"mark"} as `countermark verify --json` prints them, "overlays": [{"name", "says", "media",
+"sha256"}], each a blob, and "fingerprint": PDQ's 32 bytes in hexadecimal, null for a picture that
+is too flat; by it the door notices who probes the detector.
 """
 
 from __future__ import annotations
