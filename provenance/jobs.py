@@ -300,6 +300,12 @@ def release(session: Session, claim: Claim, *, now: datetime) -> None:
     _change(session, claim, {"state": State.QUEUED.value, "lease": None, "sent": now})
 
 
+def unclaim(session: Session, claim: Claim, *, now: datetime) -> None:
+    """Back into the queue as if it had not been tried: the worker is told to stop."""
+    values = {"state": State.QUEUED.value, "lease": None, "sent": now}
+    _change(session, claim, {**values, "attempts": JobRow.attempts - 1})
+
+
 def sweep(session: Session, *, now: datetime) -> Swept:
     """Takes back every job whose lease ran out; send the unsent once more after the commit."""
     expired = JobRow.state == State.RUNNING.value, JobRow.lease < now

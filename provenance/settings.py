@@ -6,6 +6,7 @@ setting would be silently without effect. No secret has a default.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from provenance.errors import ProvenanceError
 PREFIX = "COUNTERMARK_"
 TESTS = "COUNTERMARK_TEST_"  # for the test-suite alone, and never read here
 DATABASE = "countermark.db"
+ELSEWHERE = "database"  # a file of the data folder that names another database by its URL
 BLOBS = "blobs"
 _YES, _NO = "yes", "no"
 
@@ -41,7 +43,7 @@ class Settings:
     public_tenant: str
     anonymous: bool  # whether callers without a key may verify
     upload_bytes: int  # at most, a file
-    test_certificate: bool  # whether to sign with a certificate that nobody else trusts
+    checkers: int  # uploads read at once by one worker, each by a process of its own
 
 
 def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
@@ -53,18 +55,30 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
     given = {
         name.removeprefix(PREFIX).lower(): environment[name] for name in known & {*environment}
     }
-    file = URL.create("sqlite", database=str(data / DATABASE)).render_as_string()
     return Settings(
         data=data,
-        database=given.get("database", file),
+        database=given.get("database") or database_url(data),
         blobs=Path(given.get("blobs", data / BLOBS)),
         broker=given.get("broker"),
         public_url=given.get("public_url", "http://127.0.0.1:8000").rstrip("/"),
         public_tenant=given.get("public_tenant", "local"),
         anonymous=_choice("anonymous", given.get("anonymous", _YES)),
         upload_bytes=_number("upload_bytes", given.get("upload_bytes", "26214400")),
-        test_certificate=_choice("test_certificate", given.get("test_certificate", _NO)),
+        checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
     )
+
+
+def database_url(data: Path) -> str:
+    """The database of a data folder: the SQLite file in it, unless `init` was told of another."""
+    elsewhere = data / ELSEWHERE
+    if elsewhere.is_file():
+        return elsewhere.read_text(encoding="utf-8").strip()
+    return sqlite_url(data)
+
+
+def sqlite_url(data: Path) -> str:
+    """The database that a data folder has unless another is named."""
+    return URL.create("sqlite", database=str(data / DATABASE)).render_as_string()
 
 
 def _choice(name: str, value: str) -> bool:

@@ -16,6 +16,8 @@ from hashlib import sha256
 from importlib.metadata import version
 from uuid import uuid4
 
+from sqlalchemy.orm import Session
+
 from provenance import fingerprint
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
@@ -23,7 +25,7 @@ from provenance.fingerprint import Fingerprint, format_fingerprint
 from provenance.image import pixel_digest, read_image
 from provenance.ledger import record as ledger
 from provenance.ledger.anchor import sign_checkpoint
-from provenance.ledger.log import Draft, append, prove
+from provenance.ledger.log import Draft, Entry, append, prove
 from provenance.ledger.proof import format_proof
 from provenance.ledger.record import SALT_BYTES, Digest, Opening, Picture, commit
 from provenance.manifest.claim import Claim, Model
@@ -54,8 +56,8 @@ class Sealed:
 
 
 @dataclass(frozen=True)
-class _Signed:
-    """A signed file that is not recorded yet."""
+class Signed:
+    """A signed file that is not recorded yet, and so must not be given out."""
 
     marked: Marked
     file: bytes
@@ -77,14 +79,10 @@ def seal(
 
     Raises Untrusted if verifying with this trust would not believe what was signed.
     """
-    now = datetime.now(UTC).replace(microsecond=0)
-    signed = [_sign(picture, signer, marker, key, now) for picture in pictures]
-    for one in signed:
-        _check_trusted(one.file, trust)
+    ids = [str(uuid4()) for _ in pictures]
+    signed = sign_pictures(signer, pictures, ids, trust=trust, marker=marker, key=key)
     with transaction(folder.engine) as session:
-        entries = append(session, [one.draft for one in signed])
-        for one, entry in zip(signed, entries, strict=True):
-            fingerprint.store(session, entry.index, one.fingerprint)
+        entries = record(session, signed)
     sign_checkpoint(folder.engine, folder.keyring.log_signers(), folder.anchor)
     with snapshot(folder.engine) as session:
         return [
@@ -99,6 +97,34 @@ def seal(
         ]
 
 
+def sign_pictures(
+    signer: Signer,
+    pictures: Sequence[Marked],
+    ids: Sequence[str],
+    *,
+    trust: Trust,
+    marker: Marker,
+    key: Key,
+) -> list[Signed]:
+    """Pictures that `key` marked, signed, to be recorded under these ids; raises Untrusted."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    signed = [
+        _sign(picture, id, signer, marker, key, now)
+        for picture, id in zip(pictures, ids, strict=True)
+    ]
+    for one in signed:
+        _check_trusted(one.file, trust)
+    return signed
+
+
+def record(session: Session, signed: Sequence[Signed]) -> list[Entry]:
+    """The entries and fingerprints of signed pictures, once the caller's transaction commits."""
+    entries = append(session, [one.draft for one in signed])
+    for one, entry in zip(signed, entries, strict=True):
+        fingerprint.store(session, entry.index, one.fingerprint)
+    return entries
+
+
 def _check_trusted(file: bytes, trust: Trust) -> None:
     found = read(file, trust, now=datetime.now(UTC))
     if found.state is not State.TRUSTED:
@@ -110,7 +136,9 @@ def algorithm(scheme: str) -> str:
     return f"countermark.{scheme.replace('/', '.')}"
 
 
-def _sign(marked: Marked, signer: Signer, marker: Marker, key: Key, now: datetime) -> _Signed:
+def _sign(
+    marked: Marked, id: str, signer: Signer, marker: Marker, key: Key, now: datetime
+) -> Signed:
     weights, scheme = marker.spec.transformer.digest, marker.scheme(marked.mark).name
     software = version("countermark")
     model = Model(marker.name, software, weights)
@@ -121,9 +149,9 @@ def _sign(marked: Marked, signer: Signer, marker: Marker, key: Key, now: datetim
     looks = fingerprint.fingerprint(pixels)
     wish = marked.drawn.request.prompt.encode()
     prompt = Opening("prompt", secrets.token_bytes(SALT_BYTES), wish)
-    record = Picture(
+    made = Picture(
         at=now,
-        id=str(uuid4()),
+        id=id,
         software=f"countermark {software}",
         generator=marker.name,
         weights=Digest(weights),
@@ -136,4 +164,4 @@ def _sign(marked: Marked, signer: Signer, marker: Marker, key: Key, now: datetim
         manifest=claim.label,
         commitments=(commit(prompt),),
     )
-    return _Signed(marked, file, Draft(record, (prompt,)), record, looks)
+    return Signed(marked, file, Draft(made, (prompt,)), made, looks)

@@ -17,10 +17,10 @@ from provenance.ledger.audit import check_log
 from provenance.ledger.checkpoint import open_checkpoint
 from provenance.ledger.log import Draft, append, prove
 from provenance.pki import CHAIN, KEY, TestPki, refuse_test_pki
+from provenance.settings import DATABASE
 from tests.provenance.ledger.logs import picture
 from workers.folder import (
     ANCHOR,
-    DATABASE,
     KEYS,
     TENANT,
     NoFolder,

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from provenance.ledger.note import format_vkey
 from provenance.pki import TEST_ORGANIZATION
+from provenance.settings import read_settings, sqlite_url
+from workers.access import admin_key
 from workers.folder import TENANT, data_folder, make
 
 
@@ -23,13 +25,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(options: argparse.Namespace, console: Console) -> int:
     """Make the data folder."""
     folder = data_folder(os.environ)
-    made = make(folder, origin=options.log, now=datetime.now(UTC))
+    settings = read_settings(os.environ, folder)
+    elsewhere = None if settings.database == sqlite_url(folder) else settings.database
+    made = make(folder, origin=options.log, now=datetime.now(UTC), database=elsewhere)
     key = made.marks().active(TENANT)
     (log,) = made.log_verifiers()
     console.print(
         f"made {folder} with mark key {key.key_id}; keep the folder secret, back it up\n"
         f"manifests are signed by a certificate of a test ({TEST_ORGANIZATION}), which nobody else "
-        f"trusts\nwhoever checks a proof needs this key of the log: {format_vkey(log)}",
+        f"trusts\nwhoever checks a proof needs this key of the log: {format_vkey(log)}\n"
+        f"{admin_key(folder)}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -1,0 +1,193 @@
+"""The process that reads strangers' files: `python -m workers.reader`, talked to over its pipes.
+
+It is told whom to trust, loads the codec, gives up all that reading does not need, and then answers
+one question after another until its input ends. Strangers' bytes are decoded here and nowhere else
+in the service. What it can do when a decoder is broken into: answer wrongly, and remember the mark
+keys of whoever asks it next; nothing of it gets out but through its answers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from provenance.errors import Unreadable
+from provenance.fingerprint import Fingerprint
+from provenance.image import encode_png, read_image
+from provenance.keys import KeyState
+from provenance.manifest.read import Trust, open_trust
+from provenance.verdict.finding import Check, Finding, ManifestState, MarkState
+from provenance.watermark.detect import View
+from provenance.watermark.keys import Key
+from provenance.watermark.search import FULL, QUICK, STANDARD
+from workers.commands.verify import mark_json
+from workers.confinement import confine, limit_cpu
+from workers.examine import Seen, look
+from workers.marking import Marker, load_marker
+from workers.sandbox import Answer, read_frame, write_frame
+from workers.verify import Verified, search_marks
+
+MEMORY = 640 << 20  # bytes that one question may need, beside what is loaded
+CPU_SECONDS = 120  # a full search of a large picture takes some ten
+MOST_PIXELS = 25_000_000  # more would not fit into MEMORY
+PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
+CELL = 8  # px of the overlay a token
+GREEN, RED = (0.10, 0.62, 0.24), (0.83, 0.18, 0.16)
+
+Load = Callable[[str], Marker]
+
+
+def main(load: Load = load_marker) -> None:
+    """Serve the parent process until it closes the pipe."""
+    torch.set_num_threads(1)  # there is one such process a core
+    with os.fdopen(os.dup(0), "rb") as questions, os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # what a library prints is no answer
+        greeting, _ = read_frame(questions)
+        reader = Reader(load(greeting["model"]), greeting)
+        confine(memory=MEMORY, readable=_program())
+        write_frame(answers, {"ready": True}, b"")
+        _serve(reader, questions, answers)
+
+
+def _serve(reader: Reader, questions: BinaryIO, answers: BinaryIO) -> None:
+    while True:
+        try:
+            question, payload = read_frame(questions)
+        except EOFError:
+            return
+        limit_cpu(CPU_SECONDS)
+        write_frame(answers, *reader.answer(question, payload))
+
+
+class Reader:
+    """What is known before the first file comes."""
+
+    def __init__(self, marker: Marker, greeting: dict[str, Any]) -> None:
+        self._marker = marker
+        self._trust: Trust = open_trust(greeting["anchors"].encode(), now=datetime.now(UTC))
+        self._ours = frozenset(map(bytes.fromhex, greeting["ours"]))
+        self._lost = frozenset(map(bytes.fromhex, greeting["lost"]))
+
+    def answer(self, question: dict[str, Any], data: bytes) -> Answer:
+        """What a file shows by itself, and the overlay of its mark as PNG; or why it is no file."""
+        name, plan = question["name"], PLANS[question["search"]]
+        keys = [parse_key(one) for one in question["keys"]]
+        try:
+            pixels = read_image(data, name=name, most=MOST_PIXELS)
+        except Unreadable as e:
+            return {"unreadable": e.reason}, b""
+        verified = search_marks(pixels, name, self._marker, keys, plan)
+        seen = look(data, pixels, verified.mark, self._trust, self._ours, self._lost)
+        document = {
+            "seen": format_seen(seen),
+            "width": verified.width,
+            "height": verified.height,
+            "mark": mark_json(verified, plan.name),
+        }
+        return document, overlay(self._marker, verified, keys)
+
+
+def overlay(marker: Marker, verified: Verified, keys: Sequence[Key]) -> bytes:
+    """The tokens of a detected mark as a PNG, a cell each: green for its list, else red."""
+    match, view = verified.mark.match, verified.view
+    if match is None or view is None:
+        return b""
+    key = next(one for one in keys if one.key_id == match.key_id)
+    bank = next(b for b in marker.banks([key]) if b.scheme.name == match.scheme)
+    return encode_png(_cells(view, bank.scheme.green(key, match.list_index)))
+
+
+def _cells(view: View, green: np.typing.NDArray[np.bool_]) -> np.typing.NDArray[np.float32]:
+    """(3, 8h, 8w), the paler the less clearly a token was read."""
+    reading = view.readings[0]
+    margin = reading.margin / max(float(np.quantile(reading.margin, 0.9)), 1e-9)
+    strength = np.clip(0.25 + 0.75 * margin, 0, 1)[..., None]
+    colours = np.where(green[reading.tokens][..., None], np.array(GREEN), np.array(RED))
+    cells = (1 - strength * (1 - colours)).transpose(2, 0, 1)
+    return np.ascontiguousarray(cells.repeat(CELL, 1).repeat(CELL, 2), np.float32)
+
+
+def format_key(key: Key) -> dict[str, Any]:
+    """A mark key as it is handed to this process."""
+    return {
+        "secret": key.secret.hex(),
+        "tenant": key.tenant,
+        "epoch": key.epoch,
+        "state": key.state.value,
+        "created": key.created.isoformat(),
+    }
+
+
+def parse_key(row: dict[str, Any]) -> Key:
+    """The key of `format_key`."""
+    return Key(
+        bytes.fromhex(row["secret"]),
+        row["tenant"],
+        row["epoch"],
+        KeyState(row["state"]),
+        datetime.fromisoformat(row["created"]),
+    )
+
+
+def format_seen(seen: Seen) -> dict[str, Any]:
+    """What a file shows, as plain values."""
+    looks = seen.looks
+    return {
+        "file": seen.file.hex(),
+        "pixels": seen.pixels.hex(),
+        "looks": [looks.hash.hex(), looks.mirrored.hex(), looks.quality],
+        "manifest": _format_finding(seen.manifest),
+        "label": seen.label,
+        "mark": _format_finding(seen.mark),
+    }
+
+
+def parse_seen(row: dict[str, Any], data: bytes) -> Seen:
+    """What this process says that a file shows; raises ValueError, KeyError or TypeError.
+
+    The digest is computed here anew: that much need not be believed.
+    """
+    hash_, mirrored, quality = row["looks"]
+    looks = Fingerprint(_bytes(hash_), _bytes(mirrored), min(max(int(quality), 0), 100))
+    label = None if row["label"] is None else str(row["label"])
+    return Seen(
+        sha256(data).digest(),
+        _bytes(row["pixels"]),
+        looks,
+        Finding(ManifestState(row["manifest"]["state"]), _parse_check(row["manifest"])),
+        label,
+        Finding(MarkState(row["mark"]["state"]), _parse_check(row["mark"])),
+    )
+
+
+def _format_finding(finding: Finding[Any]) -> dict[str, Any]:
+    return {"state": finding.state.value, **vars(finding.check)}
+
+
+def _parse_check(row: dict[str, Any]) -> Check:
+    return Check(row["version"], row["quantity"], row["value"], row["threshold"], row["caveat"])
+
+
+def _bytes(text: str) -> bytes:
+    value = bytes.fromhex(text)
+    if len(value) != 32:
+        raise ValueError(f"32 bytes, not {len(value)}")
+    return value
+
+
+def _program() -> list[Path]:
+    """The folders that the interpreter and its packages lie in."""
+    own = [Path(__file__).parent.parent, Path(sys.prefix), Path(sys.base_prefix)]
+    return [*own, *map(Path, ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev"))]
+
+
+if __name__ == "__main__":
+    main()
