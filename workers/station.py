@@ -1,4 +1,4 @@
-"""`python -m workers.station draw|check|keep`: a worker that looks for jobs itself, no broker needed.
+"""`python -m workers.station draw|check|keep`: a worker that looks for jobs itself, with no broker.
 
 It looks every IDLE seconds, which costs one read, and works until it is told to stop. What it held
 then goes back into the queue; a worker that is killed leaves its leases to run out. While the
