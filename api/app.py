@@ -100,11 +100,13 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.installation = here
     for module in ROUTES:
-        app.include_router(module.routes)
+        app.router.routes.extend(module.routes.routes)
     _answer_problems(app)
     described = description.describe(app, STATUS)
     app.openapi = lambda: described  # type: ignore[method-assign]
-    app.add_middleware(Door, metrics=here.metrics, body_limit=lambda path: _body_limit(here, path))
+    app.add_middleware(
+        Door, metrics=here.metrics, body_limit=lambda path: _body_limit(here, path), refuse=_answer
+    )
     return app
 
 
@@ -118,7 +120,6 @@ def _answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
     app.add_exception_handler(DBAPIError, _answer)
-    app.add_exception_handler(Exception, _answer)
 
 
 def _answer(request: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from uuid import uuid4
 
+from fastapi import Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,11 +34,23 @@ _SECURITY = {
 
 
 class Door:
-    """An ASGI application around another; `body_limit` is asked with the request's path."""
+    """An ASGI application around another.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, body_limit: Callable[[str], int]) -> None:
+    `body_limit` is asked with the request's path; `refuse` makes the answer to an error that
+    nothing inside has caught.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        body_limit: Callable[[str], int],
+        refuse: Callable[[Request, Exception], Response],
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._refuse = refuse
         self._body_limit = body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,13 +62,14 @@ class Door:
         state["request_id"] = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
         token = REQUEST_ID.set(state["request_id"])
         method, status, started = scope["method"], 500, time.perf_counter()
+        started_answer = False
         if method == "HEAD":  # answered as GET is, without the body
             scope["method"] = "GET"
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started_answer
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started_answer = message["status"], True
                 _add_headers(MutableHeaders(scope=message), scope)
             elif method == "HEAD":
                 message = {**message, "body": b""}
@@ -64,6 +78,10 @@ class Door:
         limit = self._body_limit(scope["path"])
         try:
             await self._app(scope, _limited(receive, headers, limit), answer)
+        except Exception as e:
+            if started_answer:
+                raise
+            await self._refuse(Request(scope), e)(scope, receive, answer)
         finally:
             self._report(scope, method, status, time.perf_counter() - started)
             REQUEST_ID.reset(token)
@@ -99,7 +117,8 @@ def _limited(receive: Receive, headers: Headers, limit: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            await _drain(receive)
+            if message.get("more_body", False):
+                await _drain(receive)
             raise _too_large(limit)
         return message
 

@@ -81,37 +81,27 @@ async def _receive_raw(here: Installation, request: Request) -> Digest:
 
 async def _receive_form(here: Installation, request: Request) -> Digest:
     try:
-        form = await request.form(max_files=1, max_fields=1, max_part_size=FORM_BYTES)
+        async with request.form(max_files=1, max_fields=1, max_part_size=FORM_BYTES) as form:
+            return await _receive_file(here, form.getlist(FIELD))
     except (MultiPartException, HTTPException) as e:
         if isinstance(e.__cause__, Problem):
             raise e.__cause__ from e
         raise Problem(Kind.MALFORMED, f"body: not a form with one file: {e!s:.200}") from e
-    async with _closing(form.getlist(FIELD)) as file:
-        if file.size is not None and file.size > here.settings.upload_bytes:
-            limit = here.settings.upload_bytes
-            raise Problem(Kind.TOO_LARGE, f"{FIELD}: at most {limit} bytes are taken here")
-        _check_head(await file.read(SIGNATURE_BYTES))
-        await file.seek(0)
-        with here.blobs.receive(limit=here.settings.upload_bytes) as upload:
-            while part := await file.read(_PART):
-                await run_in_threadpool(upload.write, part)
-            return await run_in_threadpool(upload.finish)
 
 
-class _closing:
-    """The one file of a form, closed afterwards; raises if the form holds none."""
-
-    def __init__(self, found: list[UploadFile | str]) -> None:
-        self._found = found
-
-    async def __aenter__(self) -> UploadFile:
-        if len(self._found) != 1 or not isinstance(self._found[0], UploadFile):
-            raise invalid(FIELD, "a form holds exactly one file under this name", "1")
-        self._file = self._found[0]
-        return self._file
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._file.close()
+async def _receive_file(here: Installation, found: list[UploadFile | str]) -> Digest:
+    limit = here.settings.upload_bytes
+    if len(found) != 1 or not isinstance(found[0], UploadFile):
+        raise invalid(FIELD, "a form holds exactly one file under this name", "1")
+    (file,) = found
+    if file.size is not None and file.size > limit:
+        raise Problem(Kind.TOO_LARGE, f"{FIELD}: at most {limit} bytes are taken here")
+    _check_head(await file.read(SIGNATURE_BYTES))
+    await file.seek(0)
+    with here.blobs.receive(limit=limit) as upload:
+        while part := await file.read(_PART):
+            await run_in_threadpool(upload.write, part)
+        return await run_in_threadpool(upload.finish)
 
 
 def _check_head(head: bytes) -> None:
