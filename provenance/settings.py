@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -43,6 +44,7 @@ class Settings:
     public_tenant: str
     anonymous: bool  # whether callers without a key may verify
     upload_bytes: int  # at most, a file
+    lease: timedelta  # after which a worker that does not say that it lives has lost its jobs
     checkers: int  # uploads read at once by one worker, each by a process of its own
 
 
@@ -64,6 +66,7 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
         public_tenant=given.get("public_tenant", "local"),
         anonymous=_choice("anonymous", given.get("anonymous", _YES)),
         upload_bytes=_number("upload_bytes", given.get("upload_bytes", "26214400")),
+        lease=timedelta(seconds=_number("lease", given.get("lease", "30"))),
         checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
     )
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
 
+from generators.catalog import GENERATORS
 from provenance import jobs, pki
 from provenance.blobs import Blobs, NoBlob
 from provenance.database import snapshot, transaction
@@ -29,6 +30,7 @@ from workers.folder import DataFolder, load_keyring
 from workers.holding import fail_job, give_back, held
 from workers.reader import format_key, parse_seen
 from workers.sandbox import Died, Sandbox, TookTooLong
+from workers.station import Station
 
 WALL_SECONDS = 600.0  # for one question; its processor time is limited more tightly
 KINDS = (Kind.VERIFY,)
@@ -56,26 +58,19 @@ class Desk:
     lease: timedelta = LEASE
 
 
-def open_desk(
-    folder: DataFolder,
-    blobs: Blobs,
-    *,
-    model: str,
-    stop: Event,
-    module: str = "workers.reader",
-    lease: timedelta = LEASE,
-) -> Desk:
+def open_desk(station: Station) -> Desk:
     """A desk whose child is not started yet."""
+    folder = station.folder
     keys = folder.keyring
     lost = [k for k in keys.keys if (k.purpose, k.state) == (Purpose.CLAIM, KeyState.COMPROMISED)]
     greeting = {
-        "model": model,
+        "model": next(iter(GENERATORS)),
         "anchors": (folder.path / pki.ROOT).read_text(encoding="ascii"),
         "ours": [key.material.hex() for key in keys.checking(Purpose.CLAIM)],
         "lost": [key.material.hex() for key in lost],
     }
-    sandbox = Sandbox(module, greeting, seconds=WALL_SECONDS)
-    return Desk(folder, blobs, sandbox, FingerprintIndex(), stop, lease)
+    sandbox = Sandbox(station.reader, greeting, seconds=WALL_SECONDS)
+    return Desk(folder, station.blobs, sandbox, FingerprintIndex(), station.stop, station.lease)
 
 
 def check_next(desk: Desk) -> int:

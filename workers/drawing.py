@@ -23,7 +23,7 @@ from provenance import jobs, pictures, previews
 from provenance.blobs import Blobs
 from provenance.database import transaction
 from provenance.image import encode_png
-from provenance.jobs import LEASE, Claim, Fault, Kind, Lost
+from provenance.jobs import LEASE, Claim, Fault, JobId, Kind, Lost
 from provenance.keyring import UnknownKey
 from provenance.manifest.read import Trust
 from provenance.models import Model
@@ -163,7 +163,7 @@ class _Watch:
         ]
         self._told = time.monotonic()
         self._due = False
-        self._previews: dict[Claim, list[Preview]] = {}
+        self._previews: dict[JobId, list[Preview]] = {}
 
     def show(self, numbers: Sequence[int], tokens: Tensor) -> None:
         """Decodes what is drawn of some pictures, if it is time for a preview."""
@@ -172,11 +172,11 @@ class _Watch:
         if not self._due:
             return
         pixels = self._batch.generator.codec.decode(tokens).cpu().numpy()
-        self._previews = {claim: [] for claim in self._batch.claims}
+        self._previews = {claim.job.id: [] for claim in self._batch.claims}
         for number, picture in zip(numbers, pixels, strict=True):
             claim, place = self._places[number]
             png = encode_png(picture.astype(np.float32))
-            self._previews[claim].append(Preview(place, 0, png))
+            self._previews[claim.job.id].append(Preview(place, 0, png))
 
     def progress(self, done: int, total: int) -> None:
         """Keeps progress and previews, in one transaction."""
@@ -185,7 +185,8 @@ class _Watch:
         self._told = time.monotonic()
         with transaction(self._studio.folder.engine) as session:
             jobs.report(session, self._batch.claims, done=done, total=total)
-            for claim, shown in self._previews.items():
+            for claim in self._batch.claims:
+                shown = self._previews.get(claim.job.id, [])
                 now = [Preview(one.number, done, one.png) for one in shown]
                 previews.show(session, claim, now)
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 from sqlalchemy.exc import OperationalError
@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 from provenance import jobs, models
 from provenance.blobs import Blobs
 from provenance.database import snapshot, transaction
-from provenance.jobs import Kind
+from provenance.jobs import LEASE, Kind
 from provenance.models import ANNOUNCE, Model
 from provenance.settings import Settings, read_settings
 from workers import queue
@@ -32,6 +32,7 @@ from workers.folder import DataFolder, data_folder, open_folder
 IDLE = 0.1  # seconds between two looks for a job
 SEQUENCE, SWEEP = 0.5, 5.0  # seconds between two checkpoints, and two sweeps
 PATIENCE = 1.0  # seconds until the database is tried again
+READER = "workers.reader"
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +44,8 @@ class Station:
     folder: DataFolder
     blobs: Blobs
     stop: Event
+    reader: str = READER  # the module of the process that reads uploads
+    lease: timedelta = LEASE
 
 
 def draw(station: Station) -> None:
@@ -50,7 +53,7 @@ def draw(station: Station) -> None:
     from generators.catalog import GENERATORS
     from workers.drawing import Studio, announced, draw_next
 
-    studio = Studio(station.folder, station.blobs, stop=station.stop)
+    studio = Studio(station.folder, station.blobs, stop=station.stop, lease=station.lease)
     for name in GENERATORS:
         studio.generator(name)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
@@ -59,13 +62,10 @@ def draw(station: Station) -> None:
 
 def check(station: Station) -> None:
     """Reads uploads until told to stop, several at once."""
-    from generators.catalog import GENERATORS
     from workers.checking import KINDS, check_next, open_desk
 
-    model = next(iter(GENERATORS))
-
     def run() -> None:
-        desk = open_desk(station.folder, station.blobs, model=model, stop=station.stop)
+        desk = open_desk(station)
         try:
             desk.sandbox.start()
             work(station, KINDS, lambda: check_next(desk))
@@ -126,16 +126,16 @@ def announce(station: Station, found: Sequence[Model]) -> None:
         models.announce(session, found, now=datetime.now(UTC))
 
 
-def open_station(stack: ExitStack, settings: Settings) -> Station:
+def open_station(stack: ExitStack, settings: Settings, *, reader: str = READER) -> Station:
     """The installation of these settings, open until the stack ends; SIGTERM ends the work."""
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     folder = stack.enter_context(open_folder(settings.data, database=settings.database))
-    return Station(settings, folder, Blobs(settings.blobs), stop)
+    return Station(settings, folder, Blobs(settings.blobs), stop, reader, settings.lease)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> None:
     """Work in one role until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m workers.station", description=__doc__)
     parser.add_argument("role", choices=list(ROLES))
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(message)s")
     settings = read_settings(os.environ, data_folder(os.environ))
     with ExitStack() as stack:
-        ROLES[role](open_station(stack, settings))
+        ROLES[role](open_station(stack, settings, reader=reader))
 
 
 if __name__ == "__main__":
