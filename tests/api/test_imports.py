@@ -37,6 +37,8 @@ def test_the_door_loads_nothing_heavy_and_opens_at_once(here: Installed) -> None
     assert "api.app" in told["modules"]
     loaded = {name.partition(".")[0] for name in told["modules"]}
     assert loaded & set(HEAVY) == set()
-    assert not [name for name in told["modules"] if name.startswith("workers.") and name != "workers.queue"]
+    assert not [
+        name for name in told["modules"] if name.startswith("workers.") and name != "workers.queue"
+    ]
     assert told["kilobytes"] < MEGABYTES * 1024
     assert told["seconds"] < SECONDS

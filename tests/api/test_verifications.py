@@ -60,6 +60,22 @@ def test_an_empty_body_and_a_form_without_a_file_name_the_field(here: Installed)
     form = here.client.post("/v1/verifications", files=other, headers=here.key())
     assert (form.status_code, form.json()["code"]) == (422, "invalid"), form.text
     assert form.json()["errors"][0]["field"] == "file"
+    two = [("file", ("x.png", upload("x"), "image/png")) for _ in range(2)]
+    twice = here.client.post("/v1/verifications", files=two, headers=here.key())
+    assert (twice.status_code, twice.json()["errors"][0]["limit"]) == (422, "1")
+
+
+def test_a_form_in_any_pieces_is_the_same_and_a_cut_one_is_none(here: Installed) -> None:
+    disposition = b'Content-Disposition: form-data; name="file"; filename="a;b"'
+    form = b"--b\r\n" + disposition + b"\r\n\r\n" + upload("pieces") + b"\r\n--b--\r\n"
+    header = here.key() | {"Content-Type": "multipart/form-data; boundary=b", "Prefer": "wait=30"}
+    whole = here.client.post("/v1/verifications", content=form, headers=header)
+    bits = (form[n : n + 1] for n in range(len(form)))
+    pieces = here.client.post("/v1/verifications", content=bits, headers=header)
+    assert whole.json()["sha256"] == pieces.json()["sha256"]
+    for cut in (form[:-4], form[: len(form) // 2], form[:-20]):
+        answer = here.client.post("/v1/verifications", content=cut, headers=header)
+        assert answer.status_code in (400, 422), answer.text
 
 
 @pytest.mark.parametrize(
