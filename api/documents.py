@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from provenance.jobs import State
 from provenance.wishes import LARGEST_SEED, LONGEST_PROMPT, MOST_PICTURES
@@ -56,6 +56,13 @@ Survive = Annotated[
         "attack that the workers do not know fails the job with the fault bad-wish.",
     ),
 ]
+
+
+def _no_number(value: object) -> object:
+    """0 equals False, and is no truth value all the same."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("not a truth value")
+    return value
 
 
 class Taken(BaseModel):
@@ -132,6 +139,7 @@ class OpenAIWish(Taken):
     )
     stream: Annotated[
         Literal[False] | None,
+        BeforeValidator(_no_number),
         Field(description="Streams are at /v1/generations/{job}/events instead."),
     ] = False
     countermark: Ours | None = None

@@ -79,12 +79,10 @@ def _of_http(request: Request, error: HTTPException) -> Problem:
 
 
 def _methods(request: Request) -> list[str]:
-    """Every method that the path takes, whichever route takes it."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            found |= route.methods
+    """Every method of the path, which is that of the first route it fits."""
+    fitting = (r for r in request.app.routes if r.matches(request.scope)[0] is not Match.NONE)
+    path = next(fitting).path
+    found = {method for r in request.app.routes if r.path == path for method in r.methods}
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 

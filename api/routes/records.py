@@ -24,7 +24,7 @@ from api.cursors import format_cursor, parse_cursor
 from api.documents import DIGEST, LARGEST_INDEX, LINE, MOST_EXHIBITS, Taken
 from api.installation import Here, Installation
 from api.lists import Cursor, Limit
-from api.problems import Kind, Problem, invalid, not_found
+from api.problems import Kind, Problem, not_found
 from provenance import pictures
 from provenance.database import snapshot, transaction
 from provenance.ledger.evidence import format_pack
@@ -58,7 +58,8 @@ _ZIP: Responses = {200: {"content": {"application/zip": {"schema": BINARY}}}}
 RecordKind = Literal["picture", "revocation", "key-rotation", "erasure", "threshold-change"]
 Index = Annotated[int, Path(ge=0, le=LARGEST_INDEX, description="The index of an entry, from 0.")]
 Hex = Annotated[str | None, Query(pattern=DIGEST, description="SHA-256, 64 hexadecimal digits.")]
-Bound = Annotated[int, Query(ge=0, le=LARGEST_INDEX, description="The index of an entry.")]
+First = Annotated[int, Query(ge=0, le=LARGEST_INDEX, description="The index of an entry.")]
+Count = Annotated[int, Query(ge=1, le=MOST_EXHIBITS, description="How many indexes.")]
 NotModified: dict[int | str, dict[str, Any]] = {304: {"description": "The caller has it already."}}
 
 
@@ -163,12 +164,9 @@ def read_evidence(index: Index, here: Here, asker: Asking) -> Response:
 
 
 @routes.get("/v1/evidence", tags=["audit"], response_class=Response, responses=_ZIP)
-def read_evidence_of_many(here: Here, asker: Asking, first: Bound, last: Bound) -> Response:
-    """The tenant's entries from `first` to `last` as one ZIP; at most 1,000 indexes wide."""
-    if not first <= last < first + MOST_EXHIBITS:
-        limit = f"first to first + {MOST_EXHIBITS - 1}"
-        raise invalid("last", f"not from {first} to {first + MOST_EXHIBITS - 1}", limit)
-    return _pack(here, asker, range(first, last + 1))
+def read_evidence_of_many(here: Here, asker: Asking, first: First, count: Count) -> Response:
+    """The tenant's entries among `count` indexes from `first` on, as one ZIP."""
+    return _pack(here, asker, range(first, first + count))
 
 
 @routes.post("/v1/records/{index}/revocation", status_code=201, tags=["audit"])

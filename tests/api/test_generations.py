@@ -55,7 +55,7 @@ def test_the_same_idempotency_key_gives_the_same_job_and_no_other_request(here: 
     again = here.client.post("/v1/generations", json=WISH, headers=key).json()
     assert again == first
     other = here.client.post("/v1/generations", json=WISH | {"count": 1}, headers=key)
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency-key-reused")
     assert other.json()["errors"][0]["field"] == "Idempotency-Key"
 
 

@@ -78,10 +78,10 @@ def test_evidence_is_checked_offline(here: Installed, entry: int) -> None:
     assert one.headers["content-type"] == "application/zip"
     found = open_pack(one.content, here.log)
     assert set(found.pack.exhibits[0].attached) == {"picture", "manifest.c2pa"}
-    many = here.client.get(f"/v1/evidence?first={entry}&last={entry + 3}", headers=here.key())
+    many = here.client.get(f"/v1/evidence?first={entry}&count=4", headers=here.key())
     assert len(open_pack(many.content, here.log).entries) == 4
-    wide = here.client.get("/v1/evidence?first=0&last=1000", headers=here.key())
-    assert (wide.status_code, wide.json()["errors"][0]["limit"]) == (422, "first to first + 999")
+    wide = here.client.get("/v1/evidence?first=0&count=1001", headers=here.key())
+    assert (wide.status_code, wide.json()["errors"][0]["limit"]) == (422, "le 1000")
 
 
 def test_a_record_is_revoked_once_and_for_ever(here: Installed, entry: int) -> None:
