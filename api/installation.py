@@ -57,7 +57,7 @@ def open_installation(settings: Settings) -> Installation:
         settings=settings,
         engine=engine,
         blobs=Blobs(settings.blobs),
-        send=queue.connect(settings.broker),
+        send=queue.connect(settings.broker, settings.queues),
         tokens=_tokens(ring),
         log=ring.log_verifiers(),
         watch=Watch(engine),

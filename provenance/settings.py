@@ -40,6 +40,7 @@ class Settings:
     database: str  # URL
     blobs: Path
     broker: str | None  # URL, amqp://
+    queues: str  # what the names of this installation's queues begin with
     public_url: str  # how callers reach the service: in links, and in the well-known document
     public_tenant: str
     anonymous: bool  # whether callers without a key may verify
@@ -62,6 +63,7 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
         database=given.get("database") or database_url(data),
         blobs=Path(given.get("blobs", data / BLOBS)),
         broker=given.get("broker"),
+        queues=given.get("queues", "countermark"),
         public_url=given.get("public_url", "http://127.0.0.1:8000").rstrip("/"),
         public_tenant=given.get("public_tenant", "local"),
         anonymous=_choice("anonymous", given.get("anonymous", _YES)),

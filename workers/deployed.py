@@ -57,7 +57,7 @@ def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
     """The tasks that the clock asks for."""
     from workers.keeping import sequence, sweep
 
-    send = queue.connect(station.settings.broker)
+    send = queue.connect(station.settings.broker, station.settings.queues)
     return {
         "sequence": lambda: sequence(station.folder),
         "sweep": lambda: sweep(station.folder.engine, send),
@@ -67,8 +67,8 @@ def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
 ROLES = {"draw": draw, "check": check, "keep": keep}
 
 
-def create_app(broker: str, role: str, steps: dict[str, Step]) -> Celery:
-    """A Celery application with these steps as its tasks."""
+def create_app(broker: str, queues: str, role: str, steps: dict[str, Step]) -> Celery:
+    """A Celery application with these steps as its tasks; `queues` is what its queues begin with."""
     app = Celery("countermark", broker=broker)
     app.conf.update(
         accept_content=["json"],
@@ -89,7 +89,7 @@ def create_app(broker: str, role: str, steps: dict[str, Step]) -> Celery:
             name: {
                 "task": f"countermark.{name}",
                 "schedule": seconds[name],
-                "options": {"queue": KEEPING, "expires": 10 * seconds[name]},
+                "options": {"queue": f"{queues}.{KEEPING}", "expires": 10 * seconds[name]},
             }
             for name in steps
         }
@@ -119,9 +119,13 @@ def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> Non
         raise BadSetting("COUNTERMARK_BROKER names no broker: `countermark serve` needs none")
     with ExitStack() as stack:
         station = open_station(stack, settings, reader=reader)
-        app = create_app(settings.broker, role, ROLES[role](station, stack))
+        app = create_app(settings.broker, settings.queues, role, ROLES[role](station, stack))
         name = f"{role}-{os.getpid()}@{socket.gethostname()}"
-        options = ["--pool=solo", f"--queues={QUEUES[role]}", f"--hostname={name}"]
+        options = [
+            "--pool=solo",
+            f"--queues={settings.queues}.{QUEUES[role]}",
+            f"--hostname={name}",
+        ]
         options += ["--without-gossip", "--without-mingle", "--loglevel=INFO"]
         app.worker_main(["worker", *options, *(["--beat"] if role == "keep" else [])])
 

@@ -20,16 +20,19 @@ SECONDS = 2.0  # a broker that takes longer to answer is down
 _log = logging.getLogger(__name__)
 
 
-def connect(broker: str | None) -> Send:
-    """What sends jobs to a broker; to none, what does nothing. Nothing is connected yet."""
-    return _nothing if broker is None else _publisher(broker)
+def connect(broker: str | None, queues: str) -> Send:
+    """What sends jobs to a broker; to none, what does nothing. Nothing is connected yet.
+
+    The names of the queues begin with `queues`, so that installations can share a broker.
+    """
+    return _nothing if broker is None else _publisher(broker, queues)
 
 
 def _nothing(kind: str, job: str) -> None:
     """The workers beside the server look for jobs themselves."""
 
 
-def _publisher(broker: str) -> Send:
+def _publisher(broker: str, queues: str) -> Send:
     # Here, so that a server without a broker need not load them.
     from celery import Celery
     from kombu.exceptions import OperationalError
@@ -46,7 +49,7 @@ def _publisher(broker: str) -> Send:
 
     def send(kind: str, job: str) -> None:
         try:
-            app.send_task(f"countermark.{kind}", args=[job], queue=QUEUES[kind])
+            app.send_task(f"countermark.{kind}", args=[job], queue=f"{queues}.{QUEUES[kind]}")
         except OperationalError as e:
             _log.warning("job %s stays for the sweep, the broker cannot be reached: %s", job, e)
 

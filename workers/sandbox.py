@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 QUESTIONS = 500  # to one child: whatever a library leaks goes with it
+ENDING = 10.0  # seconds for a dying child to say how it ended
 MAX_JSON = 1 << 20
 MAX_PAYLOAD = 128 << 20
 _LENGTHS = struct.Struct(">II")
@@ -82,8 +83,7 @@ class Sandbox:
             write_frame(child.stdin, question, payload)
             return read_frame(child.stdout)
         except (OSError, EOFError, ValueError) as e:
-            child.kill()
-            code = child.wait()
+            code = _ended(child)
             self.close()
             if late.is_set() or code == -signal.SIGXCPU:
                 raise TookTooLong("reading it took too long") from e
@@ -116,6 +116,15 @@ def _read(pipe: IO[bytes], length: int) -> bytes:
     if len(data) < length:
         raise EOFError
     return data
+
+
+def _ended(child: subprocess.Popen[bytes]) -> int:
+    """The status of a child that is ending, or is ended now."""
+    try:
+        return child.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
 
 
 def _end(child: subprocess.Popen[bytes], late: threading.Event) -> None:

@@ -21,6 +21,7 @@ LOOK = 0.2  # seconds between two looks at the children
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before a child is started again
 SOUND = 30.0  # seconds that a child must live for the next wait to be short again
 GRACE = 20.0  # seconds for children to stop by themselves
+STATION = "workers.station"
 _DEATH_SIGNAL = 1  # prctl(2)
 _log = logging.getLogger(__name__)
 
@@ -80,16 +81,16 @@ def tend(children: Sequence[Child], stop: Event) -> None:
             child.end(deadline - monotonic())
 
 
-def serve(host: str, port: int, environment: Mapping[str, str]) -> None:
-    """The server and its workers, until SIGTERM or SIGINT."""
+def serve(host: str, port: int, environment: Mapping[str, str], *, station: str = STATION) -> None:
+    """The server and its workers, of this module, until SIGTERM or SIGINT."""
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     programs = {
         "server": ["api", "--host", host, "--port", str(port)],
-        "keep": ["workers.station", "keep"],
-        "check": ["workers.station", "check"],
-        "draw": ["workers.station", "draw"],
+        "keep": [station, "keep"],
+        "check": [station, "check"],
+        "draw": [station, "draw"],
     }
     children = [
         Child(name, [sys.executable, "-m", *program], environment)

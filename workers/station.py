@@ -83,7 +83,7 @@ def keep(station: Station) -> None:
     """Signs checkpoints and sweeps until told to stop."""
     from workers.keeping import sequence, sweep
 
-    send = queue.connect(station.settings.broker)
+    send = queue.connect(station.settings.broker, station.settings.queues)
     repeat(station.stop, SWEEP, lambda: sweep(station.folder.engine, send))
     repeat(station.stop, SEQUENCE, lambda: sequence(station.folder))
     station.stop.wait()

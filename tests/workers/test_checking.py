@@ -16,6 +16,7 @@ from provenance.settings import read_settings
 from tests.workers.shops import Shop, opened
 from tests.workers.toy_reader import CALL, DIE, EAT, HANG, PEEK
 from tests.workers.uploads import photograph
+from workers import checking
 from workers.access import add_tenant
 from workers.checking import Desk, check_next, open_desk
 from workers.drawing import draw_next
@@ -37,6 +38,7 @@ def desk(shop: Shop) -> Iterator[Desk]:
     data = shop.folder.path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERMARK_DATA", str(data))
+        patch.setattr(checking, "GENERATORS", {"toy": shop.studio.generator("toy").spec})
         settings = replace(read_settings({}, data), checkers=1)
         reader = "tests.workers.toy_reader"
         made = open_desk(Station(settings, shop.folder, shop.blobs, shop.studio.stop, reader))
@@ -57,7 +59,7 @@ def drawn(shop: Shop, tenant: str = "local", *, seed: int = 1) -> bytes:
 
 def test_a_picture_of_ours_is_intact_and_its_tokens_are_shown(shop: Shop, desk: Desk) -> None:
     found = checked(shop, desk, shop.verify(drawn(shop)))
-    assert found.result is not None
+    assert found.result is not None, found.detail
     result = found.result
     assert result["verdict"]["outcome"] == "intact"
     assert result["findings"]["mark"]["state"] == "detected"

@@ -5,8 +5,8 @@ An upload that ends with one of these words makes a decoder that is broken into 
 
 from __future__ import annotations
 
+import ctypes
 import os
-import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Broken(reader.Reader):
 
     def answer(self, question: dict[str, Any], data: bytes) -> Answer:
         if data.endswith(DIE):
-            signal.raise_signal(signal.SIGSEGV)
+            ctypes.string_at(0)
         if data.endswith(HANG):
             while True:
                 pass

@@ -12,13 +12,16 @@ from provenance.ledger.note import format_vkey
 from provenance.pki import TEST_ORGANIZATION
 from provenance.settings import read_settings, sqlite_url
 from workers.access import admin_key
-from workers.folder import TENANT, data_folder, make
+from workers.folder import KEYS, TENANT, data_folder, make, open_folder
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     command = commands.add_parser("init", help="make the data folder: secret keys, an empty log")
     command.add_argument("--log", metavar="NAME", help="the log's name for ever, e.g. a.org/log")
+    command.add_argument(
+        "--keep", action="store_true", help="bring one that is there already up to date"
+    )
     command.set_defaults(run=run)
 
 
@@ -26,6 +29,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Make the data folder."""
     folder = data_folder(os.environ)
     settings = read_settings(os.environ, folder)
+    if options.keep and (folder / KEYS).exists():
+        with open_folder(folder, database=settings.database):
+            console.print(f"{folder} is there, and up to date", markup=False, highlight=False)
+        return 0
     elsewhere = None if settings.database == sqlite_url(folder) else settings.database
     made = make(folder, origin=options.log, now=datetime.now(UTC), database=elsewhere)
     key = made.marks().active(TENANT)
