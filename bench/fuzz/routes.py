@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+ROOT = Path(__file__).parents[2]
 HOOKS = "bench.fuzz.hooks"
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
@@ -22,11 +24,9 @@ def fuzz(
         *("--seed", str(seed), "--continue-on-failure", "--request-timeout", "60"),
         *("--suppress-health-check", "all", "--warnings", "off", "--no-color"),
     ]
-    said = subprocess.run(  # noqa: S603 - our own interpreter
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(Path.cwd())},
-    )
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT)}
+    with TemporaryDirectory() as folder:  # it leaves files where it runs
+        said = subprocess.run(  # noqa: S603 - our own interpreter
+            command, check=False, capture_output=True, text=True, cwd=folder, env=environment
+        )
     return said.returncode, said.stdout + said.stderr
