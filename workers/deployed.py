@@ -68,7 +68,7 @@ ROLES = {"draw": draw, "check": check, "keep": keep}
 
 
 def create_app(broker: str, queues: str, role: str, steps: dict[str, Step]) -> Celery:
-    """A Celery application with these steps as its tasks; `queues` is what its queues begin with."""
+    """A Celery application with these steps as its tasks; its queues begin with `queues`."""
     app = Celery("countermark", broker=broker)
     app.conf.update(
         accept_content=["json"],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -48,7 +49,11 @@ Load = Callable[[str], Marker]
 def main(load: Load = load_marker) -> None:
     """Serve the parent process until it closes the pipe."""
     torch.set_num_threads(1)  # there is one such process a core
-    with os.fdopen(os.dup(0), "rb") as questions, os.fdopen(os.dup(1), "wb") as answers:
+    with (
+        suppress(BrokenPipeError),  # the parent is gone, and with it the need for an answer
+        os.fdopen(os.dup(0), "rb") as questions,
+        os.fdopen(os.dup(1), "wb") as answers,
+    ):
         os.dup2(2, 1)  # what a library prints is no answer
         greeting, _ = read_frame(questions)
         reader = Reader(load(greeting["model"]), greeting)

@@ -22,7 +22,7 @@ class Client:
 
     port: int
     token: str
-    seconds: float = 120.0  # for one answer, retries and all
+    seconds: float = 600.0  # for one answer, retries and all
 
     def generate(self, prompt: str, seed: int, count: int, key: str, model: str) -> str:
         """The id of an acknowledged job of drawing."""
@@ -38,7 +38,7 @@ class Client:
         return str(self.insist("POST", path, data, headers)["id"])
 
     def insist(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
-        """The answer, however often it must be asked for; raises Unanswered."""
+        """The JSON answer, however often it must be asked for; raises Unanswered."""
         deadline = time.monotonic() + self.seconds
         while True:
             try:

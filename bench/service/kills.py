@@ -29,7 +29,7 @@ from workers.folder import TENANT, open_folder
 from workers.inventory import Inventory, check_ended, take_inventory
 
 CLIENTS = 8
-PAUSE = 3.0  # seconds between two blows, on average
+PAUSE = 0.5  # of the time that the service takes to start, between two blows, on average
 OUTAGE = 2.0  # seconds that a connection is refused
 ENDING = 1800.0  # seconds for the last job to end, once nothing is killed any more
 LOOK = 0.5
@@ -90,7 +90,7 @@ def _ask(running: Running, uploads: Sequence[bytes], count: int, model: str) -> 
 
 
 def _hurt(running: Running, stop: threading.Event, blows: Counter[str], rng: random.Random) -> None:
-    while not stop.wait(rng.expovariate(1 / PAUSE)):
+    while not stop.wait(rng.expovariate(1 / (PAUSE * running.started))):
         weapon = rng.randrange(len(running.proxies) + 4)
         if weapon < len(running.proxies):
             proxy = running.proxies[weapon]

@@ -58,6 +58,7 @@ class Running:
         self.folder, self.environment, self.port = folder, environment, port
         self.client = Client(port, token)
         self.proxies: list[Proxy] = []
+        self.started = 0.0  # seconds that it took to be ready
         self._programs: dict[str, list[str]] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -78,12 +79,14 @@ class Running:
 
     def wait_until_ready(self) -> None:
         """Returns once /ready says so; raises NotReady."""
-        deadline = time.monotonic() + STARTING
+        begun = time.monotonic()
+        deadline = begun + STARTING
         answer: tuple[int, bytes] = (0, b"")
         while time.monotonic() < deadline:
             with suppress(OSError):
                 answer = self.client.once("GET", "/ready")
             if answer[0] == 200:
+                self.started = time.monotonic() - begun
                 return
             time.sleep(0.5)
         raise NotReady(f"/ready answered {answer}")

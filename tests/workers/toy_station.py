@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tests.workers.toy_catalog import install
+import sys
+
 from workers import station
 
 if __name__ == "__main__":
-    install()
+    if "keep" not in sys.argv:  # which needs no generator, and so no torch
+        from tests.workers.toy_catalog import install
+
+        install()
     station.main(reader="tests.workers.toy_reader")
