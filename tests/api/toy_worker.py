@@ -102,6 +102,10 @@ class ToyWorker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Work no more."""
         self._stop.set()
         self._thread.join()
 
