@@ -98,10 +98,11 @@ def _images(here: Installation, session: Session, job: Job) -> list[Image]:
 
 def _shared(job: Job, url: str) -> dict[str, Any]:
     fault = None if job.fault is None else Fault(code=job.fault, detail=job.detail or "")
+    ended = job.state is State.DONE  # the last steps are not reported one by one
     return {
         "id": job.id,
         "state": job.state,
-        "progress": Progress(done=job.done, total=job.total),
+        "progress": Progress(done=job.total if ended else job.done, total=job.total),
         "created": job.created,
         "finished": job.finished,
         "fault": fault,

@@ -22,6 +22,19 @@ MOST_WISHES = 100  # of one batch
 MOST_EXHIBITS = 1_000  # of one evidence pack over HTTP
 LARGEST_INDEX = 2**53 - 1  # exact in every JSON reader
 
+
+def _whole(value: object) -> object:
+    """4.0 is a whole number in JSON, which has but one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _no_number(value: object) -> object:
+    """0 equals False, and is no truth value all the same."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("not a truth value")
+    return value
+
+
 Prompt = Annotated[
     str,
     Field(
@@ -37,6 +50,7 @@ ModelName = Annotated[
 ]
 Seed = Annotated[
     int,
+    BeforeValidator(_whole),
     Field(
         ge=0,
         le=LARGEST_SEED - MOST_PICTURES,
@@ -58,13 +72,6 @@ Survive = Annotated[
 ]
 
 
-def _no_number(value: object) -> object:
-    """0 equals False, and is no truth value all the same."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise ValueError("not a truth value")
-    return value
-
-
 class Taken(BaseModel):
     """A document that comes in: no field but these."""
 
@@ -77,7 +84,9 @@ class Wish(Taken):
     model: ModelName = "icons-128"
     prompt: Prompt
     count: Annotated[
-        int, Field(ge=1, le=MOST_PICTURES, description="How many pictures of this prompt.")
+        int,
+        BeforeValidator(_whole),
+        Field(ge=1, le=MOST_PICTURES, description="How many pictures of this prompt."),
     ] = 1
     seed: Seed | None = None
     mark: Marks = "lexical"
@@ -105,7 +114,14 @@ class OpenAIWish(Taken):
 
     model: ModelName = "icons-128"
     prompt: Prompt
-    n: Annotated[int, Field(ge=1, le=MOST_PICTURES, description="How many pictures.")] | None = 1
+    n: (
+        Annotated[
+            int,
+            BeforeValidator(_whole),
+            Field(ge=1, le=MOST_PICTURES, description="How many pictures."),
+        ]
+        | None
+    ) = 1
     size: (
         Annotated[
             str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ WAIT = {"Prefer": "wait=30"}
 WISH = {"prompt": "a red apple", "count": 2, "seed": 7}
 
 
-def events(text: str) -> list[tuple[str, str, dict[str, object]]]:
+def events(text: str) -> list[tuple[str, str, dict[str, Any]]]:
     """Id, name and data of every event of a stream."""
     found = []
     for block in text.split("\n\n"):
@@ -57,6 +58,14 @@ def test_the_same_idempotency_key_gives_the_same_job_and_no_other_request(here: 
     other = here.client.post("/v1/generations", json=WISH | {"count": 1}, headers=key)
     assert (other.status_code, other.json()["code"]) == (409, "idempotency-key-reused")
     assert other.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_a_whole_number_may_be_written_with_a_point(here: Installed) -> None:
+    body = b'{"prompt": "x", "count": 2.0, "seed": 7.0}'
+    header = here.key() | {"Content-Type": "application/json"}
+    made = here.client.post("/v1/generations", content=body, headers=header)
+    assert made.status_code == 202
+    assert (made.json()["request"]["count"], made.json()["request"]["seed"]) == (2, 7)
 
 
 def test_a_batch_is_queued_whole_or_not_at_all(here: Installed) -> None:
@@ -162,6 +171,8 @@ def test_a_list_goes_on_where_it_stopped_whatever_comes_in_meanwhile(here: Insta
         ("prompt", "two\nlines"),
         ("count", 0),
         ("count", "1"),
+        ("count", 1.5),
+        ("count", True),
         ("seed", -1),
         ("seed", 2**53),
         ("mark", "none"),

@@ -69,7 +69,7 @@ def test_a_value_too_long_for_an_address_is_sent_to_post(here: Installed) -> Non
 def test_most_results_are_kept(here: Installed, made: dict[str, Any]) -> None:
     header = here.key() | {"Prefer": "wait=30"}
     here.client.post("/v1/generations", json={"prompt": "figs", "count": 3}, headers=header)
-    query = {"value": VALUE, "alg": ALG, "maxResults": 2}
+    query = {"value": VALUE, "alg": ALG, "maxResults": "2"}
     found = here.client.get("/v1/matches/byBinding", params=query, headers=here.key()).json()
     assert len(found["matches"]) == 2
 
