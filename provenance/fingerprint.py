@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from provenance.errors import ProvenanceError
 from provenance.image import Pixels
 from provenance.ledger.log import lock_log, read_record
-from provenance.ledger.record import Picture
+from provenance.ledger.record import GivenOut
 from provenance.tables import FingerprintRow
 
 Words = NDArray[np.uint64]
@@ -135,7 +135,7 @@ def store(session: Session, entry: int, one: Fingerprint) -> None:
     Raises NotLogged, NotRecorded or OutOfOrder; the transaction must then be abandoned.
     """
     record = read_record(session, entry)
-    if not isinstance(record, Picture) or record.fingerprint != format_fingerprint(one):
+    if not isinstance(record, GivenOut) or record.fingerprint != format_fingerprint(one):
         raise NotRecorded(f"entry {entry} does not record a picture with this fingerprint")
     lock_log(session)
     last = session.scalar(select(func.max(FingerprintRow.entry)))

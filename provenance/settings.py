@@ -17,7 +17,8 @@ from sqlalchemy import URL
 from provenance.errors import ProvenanceError
 
 PREFIX = "COUNTERMARK_"
-TESTS = "COUNTERMARK_TEST_"  # for the test-suite alone, and never read here
+# For the test-suite alone, and never read here.
+TESTS = ("COUNTERMARK_TEST_", "COUNTERMARK_CRASH_ROUNDS", "COUNTERMARK_MUTATIONS")
 DATABASE = "countermark.db"
 ELSEWHERE = "database"  # a file of the data folder that names another database by its URL
 BLOBS = "blobs"

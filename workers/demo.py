@@ -33,7 +33,7 @@ from provenance.watermark.detect import Finding, Outcome
 from provenance.watermark.search import FULL
 from workers.examine import Library, open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import generate
+from workers.generate import Marked, generate
 from workers.marking import Kind, Marker
 from workers.seal import Sealed, seal
 from workers.verify import Judged, judge
@@ -120,7 +120,7 @@ class Sheet:
 
 def drawings(
     generator: Generator, marker: Marker, folder: DataFolder, console: Console
-) -> list[Sealed]:
+) -> list[Sealed[Marked]]:
     """The prompts drawn, marked, signed and recorded; files and proofs are written."""
     key = folder.keyring.marks().active(TENANT)
     now = datetime.now(UTC)
@@ -135,7 +135,10 @@ def drawings(
 
 
 def marked_rows(
-    pictures: Sequence[Sealed], see: Callable[[bytes], Judged], sheet: Sheet, console: Console
+    pictures: Sequence[Sealed[Marked]],
+    see: Callable[[bytes], Judged],
+    sheet: Sheet,
+    console: Console,
 ) -> Iterator[tuple[list[str], bool]]:
     """A table row a prompt, and whether the picture as it left is what the log says."""
     for row, sealed in enumerate(track(pictures, "attacking and verifying", console=console)):

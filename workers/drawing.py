@@ -20,11 +20,12 @@ from torch import Tensor
 from generators.catalog import Generator, load_generator
 from generators.sampling import Request
 from provenance import jobs, pictures, previews
-from provenance.blobs import Blobs
+from provenance.blobs import Blobs, Digest
 from provenance.database import transaction
 from provenance.image import encode_png
 from provenance.jobs import LEASE, Claim, Fault, JobId, Kind, Lost
 from provenance.keyring import UnknownKey
+from provenance.ledger.log import Entry
 from provenance.manifest.read import Trust
 from provenance.models import Model
 from provenance.pictures import Picture, picture_id
@@ -215,30 +216,38 @@ def _finish(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Marked])
         with transaction(folder.engine) as session:
             jobs.finish(session, claim, {"pictures": ids}, now=now)
             entries = record(session, signed)
-            pictures.store(
-                session,
-                [
-                    Picture(
-                        id=ids[n],
-                        entry=entries[n].index,
-                        tenant=job.wish.tenant,
-                        job=job.id,
-                        number=n,
-                        blob=blobs[n],
-                        media="image/png",
-                        width=made[n].drawn.pixels.shape[1],
-                        height=made[n].drawn.pixels.shape[0],
-                        facts=_facts(signed[n], batch),
-                        created=now,
-                    )
-                    for n in range(len(ids))
-                ],
-            )
+            pictures.store(session, _rows(batch, claim, signed, entries, blobs))
     except Lost as e:
         _log.info("not recorded: %s", e)
 
 
-def _facts(signed: Signed, batch: _Batch) -> dict[str, object]:
+def _rows(
+    batch: _Batch,
+    claim: Claim,
+    signed: Sequence[Signed[Marked]],
+    entries: Sequence[Entry],
+    blobs: Sequence[Digest],
+) -> list[Picture]:
+    """The finished pictures of a job, each with the entry that records it."""
+    return [
+        Picture(
+            id=one.record.id,
+            entry=entry.index,
+            tenant=claim.job.wish.tenant,
+            job=claim.job.id,
+            number=number,
+            blob=blob,
+            media="image/png",
+            width=one.marked.drawn.pixels.shape[1],
+            height=one.marked.drawn.pixels.shape[0],
+            facts=_facts(one, batch),
+            created=one.record.at,
+        )
+        for number, (one, entry, blob) in enumerate(zip(signed, entries, blobs, strict=True))
+    ]
+
+
+def _facts(signed: Signed[Marked], batch: _Batch) -> dict[str, object]:
     """How a picture was made and what its own file shows, as plain values."""
     marked, survived = signed.marked, signed.marked.survived
     return {

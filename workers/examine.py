@@ -1,9 +1,9 @@
 """Everything that can be looked up about one file, and the verdict it comes to.
 
 The record is looked for by the digests of the file and of its pixels, the manifest is read by two
-readers, the mark and the fingerprint are searched in the pixels, and every entry that one of them
-points to is checked for a revocation. Here the checks' own findings are put into the verdict's
-words; `provenance.verdict` decides.
+readers, the mark with its number and the fingerprint are searched in the pixels, and every entry
+that one of them points to is checked for a revocation, and for whether it was only marked here.
+The checks' own findings are put into the verdict's words; `provenance.verdict` decides.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from provenance.database import snapshot
 from provenance.fingerprint import Fingerprint, FingerprintIndex
 from provenance.image import Pixels, pixel_digest
 from provenance.keys import KeyState, Purpose
-from provenance.ledger.log import find_entries, find_statements, log_size
-from provenance.ledger.record import Revocation
+from provenance.ledger import record as ledger
+from provenance.ledger.log import find_entries, find_statements, log_size, read_record
+from provenance.ledger.record import Marking, Revocation
 from provenance.manifest import finding as manifests
 from provenance.manifest.read import Trust, read
 from provenance.verdict.finding import (
@@ -32,14 +33,17 @@ from provenance.verdict.finding import (
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
     number,
 )
 from provenance.watermark import detect as marks
 from workers.folder import DataFolder, load_trust
+from workers.marking import UPLOADS
+from workers.softbinding import find_marked, shown
 
-MANIFEST_VERSION, RECORD_VERSION, MARK_VERSION = "c2pa-2.4/1", "digest/1", "mark/1"
+MANIFEST_VERSION, RECORD_VERSION, MARK_VERSION = "c2pa-2.4/1", "digest/1", "mark/2"
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,14 @@ class Library:
 
 
 @dataclass(frozen=True)
+class Numbered:
+    """A number that a mark carries, and under which mark."""
+
+    mark: ledger.Mark
+    number: int
+
+
+@dataclass(frozen=True)
 class Seen:
     """What a file shows by itself, before anything is looked up."""
 
@@ -81,6 +93,7 @@ class Seen:
     manifest: Finding[ManifestState]
     label: str | None  # of the manifest, if it is to be looked up
     mark: Finding[MarkState]
+    number: Numbered | None  # what the mark carries, if it is to be looked up
 
 
 @contextmanager
@@ -121,7 +134,7 @@ def look(
         fingerprint.fingerprint(pixels),
         manifest,
         label,
-        mark_finding(mark),
+        *mark_finding(mark),
     )
 
 
@@ -133,13 +146,15 @@ def look_up(records: Records, seen: Seen) -> Findings:
         entries = tuple(records.find("manifest", seen.label.encode()))
         manifest = Finding(manifest.state, manifest.check, entries)
     looks = fingerprint_finding(records, seen.looks)
-    named = sorted({*record.entries, *manifest.entries, *looks.entries})
+    marked = numbered_finding(records, seen)
+    named = sorted({*record.entries, *manifest.entries, *looks.entries, *marked.entries})
     return Findings(
         record=record,
         manifest=manifest,
-        mark=seen.mark,
+        mark=marked,
         fingerprint=looks,
         revocation=revocation_finding(records, named),
+        origin=origin_finding(records, named),
     )
 
 
@@ -197,20 +212,45 @@ def manifest_state(
             return ManifestState.INVALID
 
 
-def mark_finding(found: marks.Finding) -> Finding[MarkState]:
-    """The search's outcome with its corrected p; under a lost key it is neither for nor against."""
-    state = {
-        marks.Outcome.DETECTED: MarkState.DETECTED,
-        marks.Outcome.INCONCLUSIVE: MarkState.INCONCLUSIVE,
-        marks.Outcome.NOT_DETECTED: MarkState.NOT_DETECTED,
-    }[found.outcome]
-    caveat = found.caveat
-    if found.match is not None and found.match.key_state is KeyState.COMPROMISED:
-        state = MarkState.INCONCLUSIVE
-        caveat = f"fits key {found.match.key_id}, which others may have: anyone can have marked it"
+def mark_finding(found: marks.Finding) -> tuple[Finding[MarkState], Numbered | None]:
+    """The search's outcome with its corrected p, and the number in the mark, to be looked up.
+
+    Under a lost key it is neither for nor against.
+    """
+    state, carried, caveat = _mark_state(found), None, found.caveat
+    match = found.match
+    if match is not None and match.key_state is KeyState.COMPROMISED:
+        caveat = f"fits key {match.key_id}, which others may have: anyone can have marked it"
+    elif match is not None and match.number is not None:
+        carried = Numbered(ledger.Mark(match.scheme, match.key_id), match.number)
     quantity = f"corrected p, {found.test} test, {found.family.size} trials"
     p, threshold = number(found.corrected), number(found.threshold)
-    return Finding(state, Check(MARK_VERSION, quantity, p, threshold, caveat))
+    return Finding(state, Check(MARK_VERSION, quantity, p, threshold, caveat)), carried
+
+
+def numbered_finding(records: Records, seen: Seen) -> Finding[MarkState]:
+    """What was found of a mark, with the entry that a number in it names."""
+    if seen.number is None:
+        return seen.mark
+    found = find_marked(records.session, seen.number.mark, seen.number.number)
+    entries = tuple(records.visible([] if found is None else [found]))
+    where = f"that of entry {entries[0]}" if entries else "which this log does not have"
+    caveat = f"has record number {shown(seen.number.number)}, {where}; {seen.mark.check.caveat}"
+    return Finding(seen.mark.state, replace(seen.mark.check, caveat=caveat), entries)
+
+
+def _mark_state(found: marks.Finding) -> MarkState:
+    match found.outcome:
+        case marks.Outcome.NOT_DETECTED:
+            return MarkState.NOT_DETECTED
+        case marks.Outcome.INCONCLUSIVE:
+            return MarkState.INCONCLUSIVE
+        case marks.Outcome.DETECTED:
+            assert found.match is not None, "what is detected is matched"
+            if found.match.key_state is KeyState.COMPROMISED:
+                return MarkState.INCONCLUSIVE
+            upload = found.match.scheme == UPLOADS
+            return MarkState.UPLOAD if upload else MarkState.DETECTED
 
 
 def fingerprint_finding(records: Records, looks: Fingerprint) -> Finding[FingerprintState]:
@@ -253,6 +293,17 @@ def revocation_finding(records: Records, named: Sequence[int]) -> Finding[Revoca
     caveat = f"as of {log_size(records.session)} entries; a later entry may revoke"
     check = Check(RECORD_VERSION, "revoked entries", number(len(revoked)), None, caveat)
     return Finding(state, check, revoked)
+
+
+def origin_finding(records: Records, named: Sequence[int]) -> Finding[OriginState]:
+    """Which of the entries that were pointed to are of pictures that were only marked here."""
+    brought = tuple(
+        index for index in named if isinstance(read_record(records.session, index), Marking)
+    )
+    state = OriginState.ON_REQUEST if brought else OriginState.MADE
+    caveat = "an upload's record says nothing of how the picture was made"
+    check = Check(RECORD_VERSION, "entries of uploads", number(len(brought)), None, caveat)
+    return Finding(state, check, brought)
 
 
 def _lookup(entries: int, caveat: str) -> Check:

@@ -14,7 +14,7 @@ from provenance.errors import ProvenanceError
 from provenance.jobs import State
 from provenance.ledger.audit import check_log
 from provenance.ledger.log import log_size, read_record
-from provenance.ledger.record import Picture
+from provenance.ledger.record import GivenOut
 from provenance.tables import PictureRow
 from workers.folder import DataFolder
 
@@ -47,7 +47,7 @@ def take_inventory(folder: DataFolder, blobs: Blobs) -> Inventory:
             row = rows.pop(index, None)
             if row is not None:
                 _check_picture(session, blobs, row, record)
-            elif isinstance(record, Picture):
+            elif isinstance(record, GivenOut):
                 commanded += 1
         if rows:
             raise Incomplete(f"pictures without a record, at entries {sorted(rows)[:10]}")
@@ -71,7 +71,7 @@ def check_ended(session: Session, job: str, tenant: str) -> State:
 
 
 def _check_picture(session: Session, blobs: Blobs, row: PictureRow, record: object) -> None:
-    if not isinstance(record, Picture) or (row.id, row.blob) != (record.id, record.file):
+    if not isinstance(record, GivenOut) or (row.id, row.blob) != (record.id, record.file):
         raise Incomplete(f"entry {row.entry} does not record picture {row.id}")
     blobs.get(Digest(record.file))
     if check_ended(session, row.job, row.tenant) is not State.DONE:

@@ -1,9 +1,11 @@
 """Mark a picture that exists already, and verify the file that comes out.
 
-The mark lies in the scheme posthoc/1 (workers/marking.py says why it has its own) and in the list
-that the file's digest chooses, so the same file and key give the same mark. The new file is a PNG
-of what a viewer shows: upright, in sRGB, over white; EXIF, profile and transparency do not stay.
-At least 35 dB of the original and found by the full search of `verify`, or nothing is given out.
+The mark lies in the scheme posthoc/2 (workers/marking.py says why it has its own) and in the list
+that the file's digest chooses, so the same file, key and number give the same mark. The number is
+left out of a picture in which a copy in JPEG would not show it; the mark is then as strong as any.
+The new file is a PNG of what a viewer shows: upright, in sRGB, over white; EXIF, profile and
+transparency do not stay. At least 35 dB of the original and found by the full search of `verify`,
+or nothing is given out.
 """
 
 from __future__ import annotations
@@ -13,18 +15,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from provenance.image import encode_png, read_image
+from provenance.image import Pixels, encode_png, read_image
+from provenance.robustness.attacks import attacked, find
 from provenance.watermark import posthoc
-from provenance.watermark.detect import THRESHOLD, Bank
-from provenance.watermark.embeddability import Judge
+from provenance.watermark.colouring import green
+from provenance.watermark.detect import THRESHOLD, Bank, GatedBank
+from provenance.watermark.embeddability import CannotCarry, Judge
 from provenance.watermark.errors import CodecMismatch, UnusableKey
 from provenance.watermark.family import Family
 from provenance.watermark.keys import Key, KeyState, list_for
+from provenance.watermark.payload import NO_NUMBER, Payload
 from provenance.watermark.search import FULL
 from workers.generate import WeakMark
 from workers.marking import Marker
 from workers.perceptual import Distance
 from workers.verify import Verified, verify
+
+SURVIVED = "jpeg-75"  # what a number must survive to be put in
 
 
 @runtime_checkable
@@ -39,8 +46,35 @@ class MarkedUpload:
     png: bytes
     marked: posthoc.Marked
     list_index: int
+    number: int | None  # None: the picture has no room for one
     perceptual: float | None  # None: not measured
     verified: Verified
+
+
+@dataclass(frozen=True, eq=False)
+class _Upload:
+    """One picture to be marked, and with what."""
+
+    pixels: Pixels
+    codec: Requantising
+    payload: Payload
+    key: Key
+    index: int
+    target: float
+
+    def mark(self, bank: Bank, number: int) -> tuple[posthoc.Marked, Judge]:
+        """The picture with this number in its mark; raises CannotCarry."""
+        judge = Judge(self.codec, bank, owner=self.index)
+        scheme = self.payload.scheme
+        coins = self.payload.coins(self.key, self.index, number)
+        marked = posthoc.mark(
+            self.codec,
+            judge,
+            self.pixels,
+            favoured=green(scheme.colouring, coins),
+            target=self.target,
+        )
+        return marked, judge
 
 
 def mark(
@@ -50,6 +84,7 @@ def mark(
     marker: Marker,
     key: Key,
     keys: Sequence[Key],
+    number: int,
     distance: Distance | None,
 ) -> MarkedUpload:
     """The file's picture, marked with `key` so that verifying with `keys` finds it.
@@ -61,34 +96,48 @@ def mark(
         raise UnusableKey(f"key {key.key_id} is {key.state} and marks no more")
     if not isinstance(marker.codec, Requantising):
         raise CodecMismatch(f"the codec of {marker.name} cannot mark finished pictures")
-    pixels = read_image(data, name=name)
-    scheme = marker.posthoc
-    index = list_for(key, hashlib.sha256(data).hexdigest(), scheme.lists)
+    pixels, payload = read_image(data, name=name), marker.posthoc
+    index = list_for(key, hashlib.sha256(data).hexdigest(), payload.scheme.lists)
     family = Family(tuple(bank.trials(FULL.looks) for bank in marker.banks(keys)))
-    marked = posthoc.mark(
-        marker.codec,
-        Judge(marker.codec, Bank(scheme, [key]), owner=index),
-        pixels,
-        favoured=scheme.green(key, index),
-        target=THRESHOLD / family.size,
-    )
+    target = THRESHOLD / family.size
+    upload = _Upload(pixels, marker.codec, payload, key, index, target)
+    marked, carried = _marked(upload, number)
     png = encode_png(marked.pixels)
     verified = verify(png, name=name, marker=marker, keys=keys, plan=FULL)
-    check_found(verified, scheme.name, key)
+    check_found(verified, payload.scheme.name, key, carried)
     perceptual = None if distance is None else distance(pixels, marked.pixels)
-    return MarkedUpload(png, marked, index, perceptual, verified)
+    return MarkedUpload(png, marked, index, carried, perceptual, verified)
 
 
-def check_found(verified: Verified, scheme: str, key: Key) -> None:
-    """Raise WeakMark unless this mark is what verifying finds."""
+def _marked(upload: _Upload, number: int) -> tuple[posthoc.Marked, int | None]:
+    """The marked picture, and the number if it has room for it.
+
+    The number takes half of the mark, so it must be worth that: read in a copy after SURVIVED.
+    """
+    bank = Bank(upload.payload.scheme, [upload.key], payload=upload.payload)
+    if number != NO_NUMBER:
+        try:
+            marked, judge = upload.mark(GatedBank(bank), number)
+        except CannotCarry:
+            pass  # with all units it may
+        else:
+            copies = marked.pixels, attacked(marked.pixels, find(SURVIVED), seed=0)
+            if all(posthoc.number(judge, copy) == number for copy in copies):
+                return marked, number
+    return upload.mark(bank, NO_NUMBER)[0], None
+
+
+def check_found(verified: Verified, scheme: str, key: Key, number: int | None = None) -> None:
+    """Raise WeakMark unless this mark, with this number, is what verifying finds."""
     match = verified.mark.match
     if match is None:
         raise WeakMark(
             f"{verified.name}: verifying the marked file does not find the mark "
             f"(corrected p {verified.mark.corrected:.1e})"
         )
-    if (match.scheme, match.key_id) != (scheme, key.key_id):
+    if (match.scheme, match.key_id, match.number) != (scheme, key.key_id, number):
+        carried = "" if match.number is None else f", number {match.number}"
         raise WeakMark(
             f"{verified.name}: carries another mark of ours already, {match.scheme} of key "
-            f"{match.key_id}, that reads more clearly than a second one"
+            f"{match.key_id}{carried}, that reads more clearly than a second one"
         )

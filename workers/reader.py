@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,17 +20,20 @@ import numpy as np
 import torch
 
 from provenance.errors import Unreadable
-from provenance.fingerprint import Fingerprint
 from provenance.image import encode_png, read_image
 from provenance.keys import KeyState
-from provenance.manifest.read import Trust, open_trust
-from provenance.verdict.finding import Check, Finding, ManifestState, MarkState
+from provenance.manifest.errors import ManifestError
+from provenance.manifest.read import Trust, open_trust, read_parent
 from provenance.watermark.detect import View
+from provenance.watermark.errors import MarkError
 from provenance.watermark.keys import Key
 from provenance.watermark.search import FULL, QUICK, STANDARD
+from workers.answers import format_key, format_parent, format_pixels, format_seen, parse_key
 from workers.commands.verify import mark_json
 from workers.confinement import confine, limit_cpu
-from workers.examine import Seen, look
+from workers.examine import look
+from workers.generate import WeakMark
+from workers.mark import mark
 from workers.marking import Marker, load_marker
 from workers.sandbox import Answer, read_frame, write_frame
 from workers.verify import Verified, search_marks
@@ -86,17 +88,57 @@ class Reader:
         """Whatever is loaded late is loaded now, while files can be read."""
         key = Key(bytes(32), "warm-up", 1, KeyState.ACTIVE, datetime.now(UTC))
         picture = encode_png(np.zeros((3, 64, 64), np.float32))
-        question = {"name": "warm-up", "search": QUICK.name, "keys": [format_key(key)]}
+        question = {
+            "do": "read",
+            "name": "warm-up",
+            "search": QUICK.name,
+            "keys": [format_key(key)],
+        }
         self.answer(question, picture)
 
     def answer(self, question: dict[str, Any], data: bytes) -> Answer:
-        """What a file shows by itself, and the overlay of its mark as PNG; or why it is no file."""
-        name, plan = question["name"], PLANS[question["search"]]
+        """What was asked for, or why it cannot be had of this file."""
         keys = [parse_key(one) for one in question["keys"]]
         try:
-            pixels = read_image(data, name=name, most=MOST_PIXELS)
+            if question["do"] == "mark":
+                return self._mark(question, data, keys)
+            return self._read(question, data, keys)
         except Unreadable as e:
             return {"unreadable": e.reason}, b""
+
+    def _mark(self, question: dict[str, Any], data: bytes, keys: Sequence[Key]) -> Answer:
+        """The marked picture's pixels, what its mark says, and the manifests it had."""
+        name = question["name"]
+        read_image(data, name=name, most=MOST_PIXELS)  # before its manifest is looked for
+        try:
+            parent = read_parent(data, self._trust)
+            made = mark(
+                data,
+                name=name,
+                marker=self._marker,
+                key=next(one for one in keys if one.key_id == question["key"]),
+                keys=keys,
+                number=question["number"],
+                distance=None,
+            )
+        except (MarkError, WeakMark, ManifestError) as e:
+            return {"unmarkable": str(e)}, b""
+        document = {
+            "height": made.marked.pixels.shape[1],
+            "width": made.marked.pixels.shape[2],
+            "list": made.list_index,
+            "number": made.number,
+            "psnr": made.marked.psnr,
+            "ssim": made.marked.ssim,
+            "p_corrected": made.verified.mark.corrected,
+            "parent": format_parent(parent),
+        }
+        return document, format_pixels(made.marked.pixels)
+
+    def _read(self, question: dict[str, Any], data: bytes, keys: Sequence[Key]) -> Answer:
+        """What a file shows by itself, and the overlay of its mark as PNG."""
+        name, plan = question["name"], PLANS[question["search"]]
+        pixels = read_image(data, name=name, most=MOST_PIXELS)
         verified = search_marks(pixels, name, self._marker, keys, plan)
         seen = look(data, pixels, verified.mark, self._trust, self._ours, self._lost)
         document = {
@@ -126,74 +168,6 @@ def _cells(view: View, green: np.typing.NDArray[np.bool_]) -> np.typing.NDArray[
     colours = np.where(green[reading.tokens][..., None], np.array(GREEN), np.array(RED))
     cells = (1 - strength * (1 - colours)).transpose(2, 0, 1)
     return np.ascontiguousarray(cells.repeat(CELL, 1).repeat(CELL, 2), np.float32)
-
-
-def format_key(key: Key) -> dict[str, Any]:
-    """A mark key as it is handed to this process."""
-    return {
-        "secret": key.secret.hex(),
-        "tenant": key.tenant,
-        "epoch": key.epoch,
-        "state": key.state.value,
-        "created": key.created.isoformat(),
-    }
-
-
-def parse_key(row: dict[str, Any]) -> Key:
-    """The key of `format_key`."""
-    return Key(
-        bytes.fromhex(row["secret"]),
-        row["tenant"],
-        row["epoch"],
-        KeyState(row["state"]),
-        datetime.fromisoformat(row["created"]),
-    )
-
-
-def format_seen(seen: Seen) -> dict[str, Any]:
-    """What a file shows, as plain values."""
-    looks = seen.looks
-    return {
-        "file": seen.file.hex(),
-        "pixels": seen.pixels.hex(),
-        "looks": [looks.hash.hex(), looks.mirrored.hex(), looks.quality],
-        "manifest": _format_finding(seen.manifest),
-        "label": seen.label,
-        "mark": _format_finding(seen.mark),
-    }
-
-
-def parse_seen(row: dict[str, Any], data: bytes) -> Seen:
-    """What this process says that a file shows; raises ValueError, KeyError or TypeError.
-
-    The digest is computed here anew: that much need not be believed.
-    """
-    hash_, mirrored, quality = row["looks"]
-    looks = Fingerprint(_bytes(hash_), _bytes(mirrored), min(max(int(quality), 0), 100))
-    label = None if row["label"] is None else str(row["label"])
-    return Seen(
-        sha256(data).digest(),
-        _bytes(row["pixels"]),
-        looks,
-        Finding(ManifestState(row["manifest"]["state"]), _parse_check(row["manifest"])),
-        label,
-        Finding(MarkState(row["mark"]["state"]), _parse_check(row["mark"])),
-    )
-
-
-def _format_finding(finding: Finding[Any]) -> dict[str, Any]:
-    return {"state": finding.state.value, **vars(finding.check)}
-
-
-def _parse_check(row: dict[str, Any]) -> Check:
-    return Check(row["version"], row["quantity"], row["value"], row["threshold"], row["caveat"])
-
-
-def _bytes(text: str) -> bytes:
-    value = bytes.fromhex(text)
-    if len(value) != 32:
-        raise ValueError(f"32 bytes, not {len(value)}")
-    return value
 
 
 def _program() -> list[Path]:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 QUESTIONS = 500  # to one child: whatever a library leaks goes with it
 ENDING = 10.0  # seconds for a dying child to say how it ended
-MAX_JSON = 1 << 20
+MAX_JSON = 4 << 20  # a manifest store of a mebibyte, in hexadecimal
 MAX_PAYLOAD = 128 << 20
 _LENGTHS = struct.Struct(">II")
 

@@ -17,7 +17,7 @@ import torch
 
 from bench.captions import Features, Gallery, rendered
 from bench.icons import machine
-from bench.marks import cost, peers, power, quality, size, stealing
+from bench.marks import cost, payload, peers, power, quality, size, stealing
 from bench.marks.drawings import Album, Drawing, bench_key, marked, unmarked
 from bench.marks.page import Table, format_table, insert
 from generators.catalog import Generator, load_generator
@@ -126,6 +126,19 @@ def stealing_table(bench: Bench) -> Table:
     )
 
 
+def payload_table(bench: Bench) -> Table:
+    own = bench.options
+    if not own.photographs or not own.index:
+        raise SystemExit("bench.marks: payload needs --photographs and --index")
+    return payload.table(
+        payload.large_photographs(own.photographs, own.index, own.uploads),
+        drawings=payload.drawn(bench.generator, bench.marker, own.runs),
+        opened=bench.opened,
+        processes=own.processes,
+        report=partial(print, flush=True),
+    )
+
+
 TABLES: dict[str, Callable[[Bench], Table]] = {
     "cost": cost_table,
     "size": size_table,
@@ -133,6 +146,7 @@ TABLES: dict[str, Callable[[Bench], Table]] = {
     "power": power_table,
     "peers": peers_table,
     "stealing": stealing_table,
+    "payload": payload_table,
 }
 
 
@@ -153,9 +167,12 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--searched", type=int, default=100, help="pictures searched, for size")
     parser.add_argument("--moved", type=int, default=500, help="drawings moved, for power")
     parser.add_argument("--forced", type=int, default=100, help="drawings swapped, for quality")
-    parser.add_argument("--runs", type=int, default=20, help="timed, for cost")
+    parser.add_argument(
+        "--runs", type=int, default=20, help="timed, for cost; drawings with a number, for payload"
+    )
     parser.add_argument("--wishes", type=int, default=50, help="for peers")
     parser.add_argument("--presets", nargs="+", default=["house", "indexmark", "markdiffusion"])
+    parser.add_argument("--uploads", type=int, default=20, help="photographs marked, for payload")
     parser.add_argument("--most", type=int, default=5000, help="pictures stolen from")
     return parser
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from provenance.ledger.checkpoint import Signed
 from provenance.ledger.errors import NotLogged
-from provenance.ledger.record import KeyRotation, Picture, Record
+from provenance.ledger.record import GivenOut, KeyRotation, Record
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999; a clock beyond it is later than any compromise
 
@@ -86,10 +86,10 @@ def use_of(purpose: str, key: str, rotations: Iterable[tuple[int, KeyRotation]])
     """
     match purpose:
         case "mark":
-            return lambda _, record: isinstance(record, Picture) and _is_marked(record, key)
+            return lambda _, record: isinstance(record, GivenOut) and _is_marked(record, key)
         case "claim":
             span = _span(key, rotations)
-            return lambda index, record: index in span and isinstance(record, Picture)
+            return lambda index, record: index in span and isinstance(record, GivenOut)
         case "log":
             span = _span(key, rotations)
             return lambda index, _: index in span
@@ -97,7 +97,7 @@ def use_of(purpose: str, key: str, rotations: Iterable[tuple[int, KeyRotation]])
             raise NotLogged(f"no record of the log is made with a {purpose} key")
 
 
-def _is_marked(picture: Picture, key: str) -> bool:
+def _is_marked(picture: GivenOut, key: str) -> bool:
     return picture.mark is not None and picture.mark.key == key
 
 

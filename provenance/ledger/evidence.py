@@ -19,7 +19,15 @@ from provenance.ledger.errors import Malformed, NotProven
 from provenance.ledger.fieldmap import Facts, format_fields
 from provenance.ledger.note import Verifier, format_vkey, parse_note, parse_vkey
 from provenance.ledger.proof import Proof, Proven, open_proof, parse_proof
-from provenance.ledger.record import Erasure, Picture, Record, Revocation, parse_record
+from provenance.ledger.record import (
+    Erasure,
+    GivenOut,
+    Marking,
+    Picture,
+    Record,
+    Revocation,
+    parse_record,
+)
 
 VERSION = "countermark-evidence/1"
 MAX_EXHIBITS = 10_000
@@ -140,7 +148,7 @@ def _exhibit_files(pack: Pack, proof: Proof, exhibit: Exhibit) -> Iterator[tuple
         entry = f"entry {proof.index} of {origin}"
         facts = Facts(record, entry, len(pack.timestamps), frozenset(exhibit.attached))
         yield "fields.md", format_fields(facts).encode()
-    elif exhibit.attached:
+    elif exhibit.attached and not isinstance(record, GivenOut):
         raise Malformed(f"entry {proof.index} is no picture, and has files beside it")
 
 
@@ -154,7 +162,7 @@ def _contents(proofs: Sequence[Proof]) -> Iterator[str]:
 
 def _about(record: Record) -> str:
     match record:
-        case Picture():
+        case Picture() | Marking():
             return record.pixels.hex()
         case Revocation() | Erasure():
             return f"entry {record.subject.index}"
@@ -166,7 +174,7 @@ def _check_picture(proven: Proven, exhibit: Exhibit) -> None:
     picture = exhibit.attached.get("picture")
     if picture is None:
         return
-    assert isinstance(proven.record, Picture), "only a picture has files beside it"
+    assert isinstance(proven.record, GivenOut), "only a picture has files beside it"
     if sha256(picture).digest() != proven.record.file:
         raise NotProven(f"the picture of entry {proven.index} is not the file its record names")
 

@@ -28,6 +28,8 @@ from provenance.ledger.proof import Proof
 from provenance.ledger.record import (
     Erasure,
     KeyRotation,
+    Marking,
+    MarkNumber,
     Opening,
     Picture,
     Record,
@@ -40,6 +42,7 @@ from provenance.ledger.record import (
 )
 from provenance.tables import CheckpointRow, EntryRow, LookupRow, NodeRow, OpeningRow
 
+UNIQUE = {"id": "a picture", "number": "a mark of number"}  # lookups that name one entry only
 _SEQUENCER = int.from_bytes(b"counterm", "big")  # the advisory lock of the log, in any database
 
 
@@ -60,8 +63,8 @@ class Entry:
 def append(session: Session, drafts: Sequence[Draft]) -> list[Entry]:
     """The entries the records become when the caller's transaction commits.
 
-    Raises Malformed, Duplicate (a picture id), NotLogged or NotProven (a subject, an opening); the
-    transaction must then be abandoned.
+    Raises Malformed, Duplicate (an id, a number), NotLogged or NotProven (a subject, an
+    opening); the transaction must then be abandoned.
     """
     data = [format_record(draft.record) for draft in drafts]
     for draft in drafts:
@@ -70,7 +73,7 @@ def append(session: Session, drafts: Sequence[Draft]) -> list[Entry]:
     lock_log(session)
     size = log_size(session)
     leaves = [leaf_hash(one) for one in data]
-    _check_ids(session, [d.record.id for d in drafts if isinstance(d.record, Picture)])
+    _check_unique(session, [draft.record for draft in drafts])
     for draft in drafts:
         if isinstance(draft.record, Revocation | Erasure):
             check_subject(session, draft.record.subject, size)
@@ -111,6 +114,12 @@ def find_entries(session: Session, name: str, value: bytes) -> list[int]:
     """Indexes of the entries that `lookups` lists under this name and value, oldest first."""
     found = select(LookupRow.entry).where(LookupRow.name == name, LookupRow.value == value)
     return list(session.scalars(found.order_by(LookupRow.entry)))
+
+
+def find_number(session: Session, number: MarkNumber) -> int | None:
+    """The index of the entry whose mark carries this number; None if no mark does."""
+    found = find_entries(session, "number", _index_bytes(number))
+    return found[0] if found else None
 
 
 def find_statements(session: Session, index: int) -> list[Record]:
@@ -188,11 +197,13 @@ def check_subject(session: Session, subject: Subject, size: int) -> None:
 def lookups(record: Record) -> Iterator[tuple[str, bytes]]:
     """What an entry can be found by, as name and value."""
     match record:
-        case Picture():
+        case Picture() | Marking():
             yield "id", record.id.encode()
             yield "pixels", record.pixels
             yield "file", record.file
             yield "manifest", record.manifest.encode()
+            if isinstance(record, Marking) and record.number is not None:
+                yield "number", _index_bytes(record.number)
         case Revocation() | Erasure():
             yield "subject", _index_bytes(record.subject.index)
         case KeyRotation():
@@ -201,13 +212,20 @@ def lookups(record: Record) -> Iterator[tuple[str, bytes]]:
             yield "detector", record.detector.encode()
 
 
-def _check_ids(session: Session, ids: Sequence[str]) -> None:
-    taken = {one for one in ids if ids.count(one) > 1}
-    values = [one.encode() for one in ids]
-    known = select(LookupRow.value).where(LookupRow.name == "id", LookupRow.value.in_(values))
-    taken |= {value.decode() for value in session.scalars(known)} if ids else set()
-    if taken:
-        raise Duplicate(f"the log already holds a picture {min(taken)!r}")
+def _check_unique(session: Session, records: Sequence[Record]) -> None:
+    wanted: dict[str, list[bytes]] = {name: [] for name in UNIQUE}
+    for record in records:
+        for name, value in lookups(record):
+            if name in UNIQUE:
+                wanted[name].append(value)
+    for name, values in wanted.items():
+        taken = {value for value in values if values.count(value) > 1}
+        known = select(LookupRow.value).where(LookupRow.name == name, LookupRow.value.in_(values))
+        taken |= set(session.scalars(known)) if values else set()
+        if taken:
+            one = min(taken)
+            shown = repr(one.decode()) if name == "id" else int.from_bytes(one, "big")
+            raise Duplicate(f"the log already holds {UNIQUE[name]} {shown}")
 
 
 def _insert(

@@ -23,11 +23,13 @@ VERSION_LINE = b"countermark-record/1\n"
 MAX_RECORD_BYTES = 65_535  # an entry bundle gives its length in two bytes (c2sp.org/tlog-tiles)
 MAX_TEXT = 512  # characters of one field
 SALT_BYTES = 32
+MOST_NUMBER_BITS = 40  # of a number that a mark carries
 
 T = TypeVar("T")
 
 Digest = NewType("Digest", bytes)  # SHA-256, 32 bytes
 Number = NewType("Number", str)  # a decimal number as written, so that 0.1 stays 0.1
+MarkNumber = NewType("MarkNumber", int)  # what a mark carries: opaque, from 1
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,29 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Marking:
+    """A picture that was brought here was marked on request; nothing is said of who made it or how.
+
+    `codec` and `weights` are those that the mark was put in with. `number` is what the mark
+    carries, None if the picture had no room for one. File and pixels are of the marked picture.
+    """
+
+    kind: ClassVar[str] = "marking"
+    at: datetime
+    id: str
+    software: str
+    codec: str
+    weights: Digest
+    mark: Mark
+    number: MarkNumber | None
+    pixels: Digest
+    file: Digest
+    fingerprint: str
+    manifest: str
+    commitments: tuple[Commitment, ...]
+
+
+@dataclass(frozen=True)
 class Revocation:
     """What an earlier entry said no longer stands."""
 
@@ -129,10 +154,12 @@ class ThresholdChange:
     reason: str
 
 
-Record = Picture | Revocation | KeyRotation | Erasure | ThresholdChange
+GivenOut = Picture | Marking  # a file with a mark, a manifest and a fingerprint left this place
+Record = GivenOut | Revocation | KeyRotation | Erasure | ThresholdChange
 
 KINDS: dict[str, type[Record]] = {
     Picture.kind: Picture,
+    Marking.kind: Marking,
     Revocation.kind: Revocation,
     KeyRotation.kind: KeyRotation,
     Erasure.kind: Erasure,
@@ -154,7 +181,7 @@ def commit(opening: Opening) -> Commitment:
 
 def check_commitment(record: Record, opening: Opening) -> None:
     """Raises NotProven unless the record commits to this value."""
-    if not isinstance(record, Picture) or commit(opening) not in record.commitments:
+    if not isinstance(record, GivenOut) or commit(opening) not in record.commitments:
         raise NotProven(f"the record does not commit to this {opening.field!r}")
 
 
@@ -271,6 +298,12 @@ def _index(value: Any) -> int:
     return value
 
 
+def _mark_number(value: Any) -> int:
+    if not 0 < _index(value) < 2**MOST_NUMBER_BITS:
+        raise ValueError(f"not a number of up to {MOST_NUMBER_BITS} bits, from 1")
+    return int(value)
+
+
 def _number(value: Any) -> str:
     if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[1-9][0-9]*)?", _text(value)):
         raise ValueError("not a decimal number")
@@ -315,6 +348,7 @@ def _commitments(value: Any) -> tuple[Commitment, ...]:
 _TEXT = _Codec(_text, _text)
 _TIME = _Codec(_format_time, _time)
 _MARK = _structure(Mark)
+_MARK_NUMBER = _Codec(_mark_number, _mark_number)
 
 CODECS: dict[Any, _Codec] = {
     str: _TEXT,
@@ -326,6 +360,7 @@ CODECS: dict[Any, _Codec] = {
     datetime | None: _optional(_TIME),
     Mark: _MARK,
     Mark | None: _optional(_MARK),
+    MarkNumber | None: _optional(_MARK_NUMBER),
     Subject: _structure(Subject),
     tuple[str, ...]: _Codec(lambda value: _texts(list(value)), _texts),
     tuple[Commitment, ...]: _Codec(

@@ -19,10 +19,10 @@ from cryptography import x509
 
 from provenance.manifest import cose
 from provenance.manifest.chain import Refused, check_leaf
-from provenance.manifest.claim import WEIGHTS, Claim
+from provenance.manifest.claim import WEIGHTS, Claim, Model
 from provenance.manifest.container import MAX_STORE, Kind, embed, frame, slot, sniff
 from provenance.manifest.encoding import format_cbor
-from provenance.manifest.errors import SignerFailed, TooLarge
+from provenance.manifest.errors import BadClaim, SignerFailed, TooLarge
 from provenance.manifest.jumbf import (
     ASSERTIONS,
     CBOR,
@@ -69,9 +69,12 @@ class Signed:
 def sign(data: bytes, claim: Claim, signer: Signer, *, parent: Parent | None = None) -> Signed:
     """The file, PNG, JPEG or WebP, with the claim signed into it.
 
-    Raises NotEmbeddable or AlreadySigned for the file, TooLarge for parents over the limit, and
-    SignerFailed; what the signer itself raises comes through.
+    Raises NotEmbeddable or AlreadySigned for the file, BadClaim for a picture brought without a
+    parent, TooLarge for parents over the limit, and SignerFailed; what the signer itself raises
+    comes through.
     """
+    if claim.model is None and parent is None:
+        raise BadClaim("a picture that was brought has a parent: the file it was")
     start = slot(data)
     kind = sniff(data)
     assert kind is not None, "slot() sniffed it"
@@ -165,30 +168,39 @@ class _Draft:
 
 def _assertions(claim: Claim, parent: Parent | None) -> list[tuple[str, bytes]]:
     """Label and box of everything said, but for the hash over the file."""
-    agent = {"name": claim.model.name, "version": claim.model.version}
-    agent[WEIGHTS] = claim.model.digest.hex()
-    made: dict[str, Any] = {"when": cbor2.CBORTag(0, f"{claim.when:%Y-%m-%dT%H:%M:%SZ}")}
-    made["softwareAgent"] = agent
-    said = []
-    if parent is None:
-        actions = [{"action": "c2pa.created", **made, "digitalSourceType": _GENERATED}]
-    else:
+    said, opened = [], None
+    if parent is not None:
         ingredient = _assertion("c2pa.ingredient.v3", parent.ingredient)
         said.append(("c2pa.ingredient.v3", ingredient))
-        opened = _hashed(f"{_URI}c2pa.assertions/c2pa.ingredient.v3", ingredient)
-        actions = [
-            {"action": "c2pa.opened", "parameters": {"ingredients": [opened]}},
-            {"action": "c2pa.edited", **made, "digitalSourceType": _COMPOSITE},
-        ]
-    if claim.mark is not None:
-        actions.append({"action": "c2pa.watermarked.bound"})
-    document = {"actions": actions, "allActionsIncluded": True}
+        place = _hashed(f"{_URI}c2pa.assertions/c2pa.ingredient.v3", ingredient)
+        opened = {"action": "c2pa.opened", "parameters": {"ingredients": [place]}}
+    document = {"actions": _actions(claim, opened), "allActionsIncluded": True}
     said.append(("c2pa.actions.v2", _assertion("c2pa.actions.v2", document)))
-    if claim.mark is not None:
-        block = {"scope": {}, "value": claim.mark.value}
-        soft = {"alg": claim.mark.algorithm, "blocks": [block]}
-        said.append(("c2pa.soft-binding", _assertion("c2pa.soft-binding", soft)))
+    for number, binding in enumerate(claim.bindings):
+        label = f"c2pa.soft-binding__{number}" if number else "c2pa.soft-binding"
+        block = {"scope": {}, "value": binding.value}
+        soft = {"alg": binding.algorithm, "blocks": [block]}
+        said.append((label, _assertion(label, soft)))
     return said
+
+
+def _actions(claim: Claim, opened: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What was done to the picture; how one that was brought came about is not for us to say."""
+    when = {"when": cbor2.CBORTag(0, f"{claim.when:%Y-%m-%dT%H:%M:%SZ}")}
+    marked = {"action": "c2pa.watermarked.bound"}
+    if claim.model is None:
+        assert opened is not None, "sign() asked for a parent"
+        return [opened, {"action": "c2pa.transcoded", **when}, marked]
+    made = {**when, "softwareAgent": _agent(claim.model)}
+    if opened is None:
+        actions = [{"action": "c2pa.created", **made, "digitalSourceType": _GENERATED}]
+    else:
+        actions = [opened, {"action": "c2pa.edited", **made, "digitalSourceType": _COMPOSITE}]
+    return actions if claim.mark is None else [*actions, marked]
+
+
+def _agent(model: Model) -> dict[str, str]:
+    return {"name": model.name, "version": model.version, WEIGHTS: model.digest.hex()}
 
 
 def _binding(start: int, length: int, digest: bytes) -> bytes:

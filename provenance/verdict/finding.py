@@ -49,7 +49,8 @@ class ManifestState(StrEnum):
 class MarkState(StrEnum):
     """The search for our mark in the pixels."""
 
-    DETECTED = "detected"
+    DETECTED = "detected"  # as drawings carry it
+    UPLOAD = "detected, of an upload"  # as pictures carry it that were brought to be marked
     INCONCLUSIVE = "inconclusive"
     NOT_DETECTED = "not detected"
 
@@ -69,6 +70,13 @@ class RevocationState(StrEnum):
     REVOKED = "revoked"
 
 
+class OriginState(StrEnum):
+    """Whether an entry that another finding points to is of a picture that was only marked here."""
+
+    MADE = "none of an upload"
+    ON_REQUEST = "of an upload"
+
+
 class ClassifierState(StrEnum):
     """What a classifier believes; it never decides."""
 
@@ -78,12 +86,19 @@ class ClassifierState(StrEnum):
 
 
 MUST_NAME: frozenset[StrEnum] = frozenset(
-    {RecordState.FILE, RecordState.PIXELS, FingerprintState.MATCH, RevocationState.REVOKED}
+    {
+        RecordState.FILE,
+        RecordState.PIXELS,
+        FingerprintState.MATCH,
+        RevocationState.REVOKED,
+        OriginState.ON_REQUEST,
+    }
 )
 MAY_NAME: frozenset[StrEnum] = MUST_NAME | {
     ManifestState.OURS,
     ManifestState.UNBOUND,
     MarkState.DETECTED,
+    MarkState.UPLOAD,
 }
 
 S = TypeVar("S", bound=StrEnum)
@@ -143,6 +158,7 @@ class Findings:
     mark: Finding[MarkState]
     fingerprint: Finding[FingerprintState]
     revocation: Finding[RevocationState]
+    origin: Finding[OriginState]
     classifier: Finding[ClassifierState] | None = None
 
 

@@ -10,6 +10,7 @@ from provenance.verdict.finding import (
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
 )
@@ -42,6 +43,25 @@ MEANING: dict[Outcome, Meaning] = {
     Outcome.EDITED: Meaning(
         "goes back to a picture made here, and was changed after it was signed",
         "what was changed, and by whom; a picture drawn after ours looks like it too",
+    ),
+    Outcome.UPLOAD_INTACT: Meaning(
+        "was brought here and marked on request, unchanged since: the log has this file, or these "
+        "pixels under our manifest",
+        "how it was made, and by whom: we only marked it",
+    ),
+    Outcome.UPLOAD_REVOKED: Meaning(
+        "was brought here and marked on request, and its record was revoked since",
+        "how it was made, and why the record was revoked: the revocation's entry says that",
+    ),
+    Outcome.UPLOAD_STRIPPED: Meaning(
+        "was brought here and marked on request, and its manifest was removed: the log has these "
+        "pixels, or our mark is in it and it looks like the picture that was marked",
+        "how it was made, and by whom; what else was changed, unless the pixels are recorded",
+    ),
+    Outcome.UPLOAD_EDITED: Meaning(
+        "goes back to a picture that was brought here and marked on request, and was changed after "
+        "it was signed",
+        "how it was made, and by whom; what was changed",
     ),
     Outcome.MANIFEST_SUBSTITUTED: Meaning(
         "its manifest belongs to another picture, or stands in place of ours",
@@ -86,6 +106,7 @@ _COLUMNS: dict[str, type[StrEnum]] = {
     "fingerprint": FingerprintState,
     "apart": Apart,
     "revocation": RevocationState,
+    "origin": OriginState,
 }
 _STATES: dict[StrEnum, str] = {
     RecordState.FILE: "the log has this very file",
@@ -99,7 +120,9 @@ _STATES: dict[StrEnum, str] = {
     ManifestState.UNBOUND: "trusted and signed with our key, for other bytes than these",
     ManifestState.INVALID: "any other manifest that is not valid",
     ManifestState.DISAGREEMENT: "two independent readers disagree about it",
-    MarkState.DETECTED: "the corrected p of the search is at most the threshold",
+    MarkState.DETECTED: "the corrected p of the search is at most the threshold, under the "
+    "colours of drawings",
+    MarkState.UPLOAD: "it is, under the colours of pictures marked on request",
     MarkState.INCONCLUSIVE: "too few tokens for any answer, or found under a key that others may "
     "have",
     MarkState.NOT_DETECTED: "not with our keys",
@@ -108,10 +131,13 @@ _STATES: dict[StrEnum, str] = {
     FingerprintState.NONE: "no recorded picture does",
     Apart.NONE: "all findings that name an entry of the log can mean the same one",
     Apart.MANIFEST: "our manifest is of another entry than the pixels point to",
-    Apart.MARK: "the record id in the mark is of another entry than the pixels point to",
+    Apart.MARK: "the record number in the mark is of another entry than the pixels point to, or "
+    "the mark is an upload's and they all are drawings, or the other way round",
     Apart.BOTH: "both are, or the pixels point to none and the two name different ones",
     RevocationState.STANDS: "no later entry revokes what the findings point to",
     RevocationState.REVOKED: "one does",
+    OriginState.MADE: "what the findings point to was drawn here",
+    OriginState.ON_REQUEST: "some of it was brought here and marked on request",
 }
 
 _HEAD = """\
@@ -122,12 +148,14 @@ exactly one row fits every case, and a test tries them all. This page is written
 `python -m provenance.verdict > docs/verdict.md`. Its version is `{version}`, which changes when any
 case is decided otherwise.
 
-Four rules stand above it:
+Five rules stand above it:
 
 - **No evidence is "no evidence", never "real".** No outcome says that a picture was not generated.
 - **One factor is not enough,** unless it is the exact picture in our log. A mark can be copied, a
   likeness can be made, a manifest can be glued in: "made here" needs two that agree.
 - **Only a trusted manifest counts.** Anyone can make one that is merely valid.
+- **What was only marked here was not made here.** A picture that was brought to be marked has
+  outcomes of its own, and its mark is no evidence for a drawing.
 - **A classifier never decides.** What it believes is shown beside the verdict.
 
 ## Outcomes
@@ -139,7 +167,8 @@ _STATES_HEAD = """
 ## States
 
 Digest and fingerprint are of the pixels themselves, so the entries that they point to come first;
-a manifest or a record id in a mark is held against them.
+a manifest or a record number in a mark is held against them. A number names one entry, and is no
+second factor: whoever stole the list of a mark can write any number with it.
 
 | column | state | when |
 |---|---|---|
@@ -149,8 +178,8 @@ _TABLE_HEAD = """
 
 An empty cell takes every state. *Apart* says which finding names another picture than the rest.
 
-| row | record | manifest | mark | fingerprint | apart | revocation | outcome |
-|---|---|---|---|---|---|---|---|
+| row | record | manifest | mark | fingerprint | apart | revocation | origin | outcome |
+|---|---|---|---|---|---|---|---|---|
 """
 _TAIL = """
 ## What a finding carries

@@ -1,6 +1,6 @@
 """A verdict as bytes that can be signed, logged and replayed.
 
-A statement is the line `countermark-verdict/1`, then one JSON object in the canonical form of
+A statement is the line `countermark-verdict/2`, then one JSON object in the canonical form of
 RFC 8785 (keys sorted, no spaces, UTF-8, no fractions: numbers that were measured are decimal text),
 then a newline. `parse_statement` decides the findings anew and accepts only the very bytes that
 `format_statement` writes of the result, so a statement whose outcome does not follow from its
@@ -26,12 +26,13 @@ from provenance.verdict.finding import (
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
 )
 from provenance.verdict.table import VERSION, Verdict, decide
 
-VERSION_LINE = b"countermark-verdict/1\n"
+VERSION_LINE = b"countermark-verdict/2\n"
 MAX_BYTES = 65_535  # of a statement, as of a record
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -96,6 +97,7 @@ def _write_findings(findings: Findings) -> dict[str, Any]:
         "mark": _write_finding(findings.mark),
         "fingerprint": _write_finding(findings.fingerprint),
         "revocation": _write_finding(findings.revocation),
+        "origin": _write_finding(findings.origin),
         "classifier": None if findings.classifier is None else _write_finding(findings.classifier),
     }
 
@@ -140,6 +142,7 @@ def _read_findings(document: dict[str, Any]) -> Findings:
         mark=_read_finding(MarkState, document["mark"]),
         fingerprint=_read_finding(FingerprintState, document["fingerprint"]),
         revocation=_read_finding(RevocationState, document["revocation"]),
+        origin=_read_finding(OriginState, document["origin"]),
         classifier=None if classifier is None else _read_finding(ClassifierState, classifier),
     )
 

@@ -2,25 +2,28 @@
 
 Exactly one row fits every case. The classifier is no column of it. No evidence is "no evidence",
 never "real"; a mark alone is unconfirmed, since a stolen list forges it; a fingerprint alone is a
-likeness; a manifest counts only if it is trusted. Where findings contradict each other, the
+likeness; a manifest counts only if it is trusted. What was brought here to be marked is never "made
+here": it has outcomes of its own, by the same rows. Where findings contradict each other, the
 contradiction has a name. docs/verdict.md shows the same table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 
 from provenance.verdict.finding import (
     Findings,
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
 )
 
-VERSION = "verdict/1"  # changes when any case is decided otherwise
+VERSION = "verdict/2"  # changes when any case is decided otherwise
 
 
 class Outcome(StrEnum):
@@ -28,6 +31,10 @@ class Outcome(StrEnum):
     REVOKED = "revoked"
     STRIPPED = "stripped"
     EDITED = "edited after signing"
+    UPLOAD_INTACT = "marked on request, intact"
+    UPLOAD_REVOKED = "marked on request, revoked"
+    UPLOAD_STRIPPED = "marked on request, stripped"
+    UPLOAD_EDITED = "marked on request, edited after signing"
     MANIFEST_SUBSTITUTED = "manifest substituted"
     MARK_TRANSPLANTED = "mark transplanted"
     UNRECORDED = "signed but not recorded"
@@ -38,7 +45,14 @@ class Outcome(StrEnum):
     NO_EVIDENCE = "no evidence"
 
 
-MADE_HERE = frozenset({Outcome.INTACT, Outcome.REVOKED, Outcome.STRIPPED, Outcome.EDITED})
+ON_REQUEST = {  # what is said of an upload where of a drawing "made here" is
+    Outcome.INTACT: Outcome.UPLOAD_INTACT,
+    Outcome.REVOKED: Outcome.UPLOAD_REVOKED,
+    Outcome.STRIPPED: Outcome.UPLOAD_STRIPPED,
+    Outcome.EDITED: Outcome.UPLOAD_EDITED,
+}
+MADE_HERE = frozenset(ON_REQUEST)
+MARKED_HERE = frozenset(ON_REQUEST.values())
 
 
 class Apart(StrEnum):
@@ -60,6 +74,7 @@ class Case:
     fingerprint: FingerprintState
     apart: Apart
     revocation: RevocationState
+    origin: OriginState
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,7 @@ class Row:
     fingerprint: tuple[FingerprintState, ...] = tuple(FingerprintState)
     apart: tuple[Apart, ...] = tuple(Apart)
     revocation: tuple[RevocationState, ...] = tuple(RevocationState)
+    origin: tuple[OriginState, ...] = tuple(OriginState)
 
     def fits(self, case: Case) -> bool:
         """Whether every column of this row takes the case's state."""
@@ -83,6 +99,7 @@ class Row:
             and case.fingerprint in self.fingerprint
             and case.apart in self.apart
             and case.revocation in self.revocation
+            and case.origin in self.origin
         )
 
 
@@ -104,7 +121,7 @@ _ABSENT, _OURS, _FOREIGN, _UNTRUSTED, _UNBOUND, _INVALID, _DISAGREEMENT = (
 )
 _NO_MANIFEST = (*_ABSENT, *_UNTRUSTED, *_INVALID)  # none that says anything
 _DETECTED, _UNDETECTED = (
-    (MarkState.DETECTED,),
+    (MarkState.DETECTED, MarkState.UPLOAD),
     (MarkState.INCONCLUSIVE, MarkState.NOT_DETECTED),
 )
 _ALIKE, _UNALIKE, _UNKNOWN = (
@@ -120,7 +137,7 @@ _MANIFEST_STRAYS, _MARK_STRAYS = (Apart.MANIFEST, Apart.BOTH), (Apart.MARK, Apar
 _STANDS, _REVOKED = (RevocationState.STANDS,), (RevocationState.REVOKED,)
 
 # fmt: off
-ROWS: tuple[Row, ...] = (
+_ROWS: tuple[Row, ...] = (
     # The exact picture is in the log.
     Row(Outcome.REVOKED, _RECORDED, revocation=_REVOKED),
     Row(Outcome.INTACT, _FILE, revocation=_STANDS),
@@ -164,27 +181,47 @@ ROWS: tuple[Row, ...] = (
     Row(Outcome.NO_EVIDENCE, _UNRECORDED, _NO_MANIFEST, _UNDETECTED, _UNMATCHED),
 )
 # fmt: on
+ROWS = (
+    *(replace(r, origin=(OriginState.MADE,)) if r.outcome in MADE_HERE else r for r in _ROWS),
+    *(
+        replace(r, outcome=ON_REQUEST[r.outcome], origin=(OriginState.ON_REQUEST,))
+        for r in _ROWS
+        if r.outcome in MADE_HERE
+    ),
+)
 
 
 def decide(findings: Findings) -> Verdict:
     """What the findings prove together."""
     case, entries = read_case(findings)
-    [row] = [number for number, row in enumerate(ROWS, start=1) if row.fits(case)]
+    row = _row(case)
     return Verdict(ROWS[row - 1].outcome, row, VERSION, entries, findings)
+
+
+@cache
+def _row(case: Case) -> int:
+    [row] = [number for number, row in enumerate(ROWS, start=1) if row.fits(case)]
+    return row
 
 
 def read_case(findings: Findings) -> tuple[Case, tuple[int, ...]]:
     """The findings as the table sees them, and the entries they are about.
 
     Digest and fingerprint are of the pixels themselves. A manifest, which anyone can glue in, and a
-    record id in the mark must name one of the entries these point to; where these point nowhere,
-    the two must name the same.
+    record number in the mark must name one of the entries these point to; where these point
+    nowhere, the two must name the same. A mark without a number can be that of any entry of its
+    kind: an upload's mark is none of a drawing's, nor the other way round.
     """
     pixels = {*(findings.record.entries or findings.fingerprint.entries)}
     manifest, mark = {*findings.manifest.entries}, {*findings.mark.entries}
     signed = findings.manifest.state in (ManifestState.OURS, ManifestState.UNBOUND)
+    if pixels and not mark:
+        mark = _marked(findings, pixels)
+        unlike = findings.mark.state in _DETECTED and not mark
+    else:
+        unlike = bool(mark) and not mark & pixels
     if pixels:
-        strays = signed and not manifest & pixels, bool(mark) and not mark & pixels
+        strays = signed and not manifest & pixels, unlike
     else:
         strays = (bool(manifest and mark) and not manifest & mark,) * 2
     apart = _APART[strays]
@@ -199,6 +236,7 @@ def read_case(findings: Findings) -> tuple[Case, tuple[int, ...]]:
         findings.fingerprint.state,
         apart,
         revoked or RevocationState.STANDS,
+        OriginState.ON_REQUEST if about & {*findings.origin.entries} else OriginState.MADE,
     )
     return case, tuple(sorted(about))
 
@@ -209,6 +247,18 @@ _APART = {
     (False, True): Apart.MARK,
     (True, True): Apart.BOTH,
 }
+
+
+def _marked(findings: Findings, pixels: set[int]) -> set[int]:
+    """Those entries, of those that the pixels point to, that a mark without a number can be of."""
+    uploads = {*findings.origin.entries}
+    match findings.mark.state:
+        case MarkState.DETECTED:
+            return pixels - uploads
+        case MarkState.UPLOAD:
+            return pixels & uploads
+        case MarkState.INCONCLUSIVE | MarkState.NOT_DETECTED:
+            return set()
 
 
 def _common(named: list[set[int]]) -> set[int]:

@@ -5,12 +5,14 @@ of every scheme is tried on every view with one test; the best p is multiplied b
 trials. Detected means that this happens by chance, over the keys, with at most the threshold's
 probability to a picture made without them. It does not say who made the picture: a stolen list or
 a copied mark looks the same. Not detected means "not with these keys", never "not generated".
+A scheme whose marks may carry a number is asked twice, with and without the units that carry it,
+and both count; the number is read once, under what was found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol, assert_never
 
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from provenance.watermark.errors import BadReading, CodecMismatch
 from provenance.watermark.family import Family, Trials
 from provenance.watermark.keys import Key, KeyState
+from provenance.watermark.payload import NO_NUMBER, Message, Payload, only
 from provenance.watermark.scheme import Scheme
 from provenance.watermark.statistics import Evidence, Stakes, Test, bound, stake, statistics, weigh
 
@@ -72,6 +75,13 @@ class Match:
     list_index: int
     geometry: str
     evidence: Evidence
+    message: Message | None = None  # None: marks of this scheme carry no number
+
+    @property
+    def number(self) -> int | None:
+        """The number that the mark carries; None if it has none, or none that can be read."""
+        read = None if self.message is None else self.message.number
+        return None if read == NO_NUMBER else read
 
 
 @dataclass(frozen=True)
@@ -107,10 +117,13 @@ class Finding:
 class Bank:
     """The coins of all lists of some keys under one scheme, tossed once for many views."""
 
-    def __init__(self, scheme: Scheme, keys: Sequence[Key]) -> None:
+    def __init__(
+        self, scheme: Scheme, keys: Sequence[Key], *, payload: Payload | None = None
+    ) -> None:
         if not keys:
             raise ValueError(f"scheme {scheme.name} is searched without a key")
         self.scheme = scheme
+        self.payload = payload
         self.keys = tuple(keys)
         self.owners = [(key, index) for key in self.keys for index in range(scheme.lists)]
         self.coins = np.stack([scheme.coins(key, index) for key, index in self.owners])
@@ -119,7 +132,16 @@ class Bank:
         return Trials(self.scheme.name, len(self.keys), self.scheme.lists, views)
 
     def stake(self, test: Test, view: View) -> Stakes:
-        """The view's stakes over all scales."""
+        """The view's stakes over all scales, in the units that are asked for presence."""
+        return self._stake(test, view)
+
+    def message(self, test: Test, view: View, owner: int) -> Message | None:
+        """The number in a view of a mark found under this owner's coins."""
+        if self.payload is None:
+            return None
+        return self.payload.read(*self.owners[owner], self._stake(test, view))
+
+    def _stake(self, test: Test, view: View) -> Stakes:
         self.scheme.check_codec(view.codec_digest)
         if len(view.readings) != self.scheme.scales:
             raise BadReading(f"{len(view.readings)} readings for {self.scheme.scales} scales")
@@ -133,6 +155,23 @@ class Bank:
         tokens = [r.tokens.ravel() + s * codes for s, r in enumerate(view.readings)]
         margin = [r.margin.ravel() for r in view.readings]
         return stake(test, self.scheme.joint, np.concatenate(tokens), np.concatenate(margin))
+
+
+class GatedBank(Bank):
+    """The marks of a bank that carry a number: asked only in the units that do not carry it."""
+
+    def __init__(self, bank: Bank) -> None:
+        if bank.payload is None:
+            raise ValueError(f"marks of scheme {bank.scheme.name} carry no number")
+        self._quiet = ~bank.payload.carrying
+        self.scheme, self.payload = bank.scheme, bank.payload
+        self.keys, self.owners, self.coins = bank.keys, bank.owners, bank.coins
+
+    def trials(self, views: int) -> Trials:
+        return replace(super().trials(views), scheme=f"{self.scheme.name} with a number")
+
+    def stake(self, test: Test, view: View) -> Stakes:
+        return only(super().stake(test, view), self._quiet)
 
 
 def detect(
@@ -158,6 +197,30 @@ def detect(
     return search.conclude()
 
 
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """One bank's best owner on one view."""
+
+    bank: Bank
+    view: View
+    owner: int
+    evidence: Evidence
+
+    def match(self, test: Test) -> Match:
+        """What was found, and the number in it."""
+        key, index = self.bank.owners[self.owner]
+        return Match(
+            scheme=self.bank.scheme.name,
+            model=self.bank.scheme.model,
+            key_id=key.key_id,
+            key_state=key.state,
+            list_index=index,
+            geometry=self.view.geometry,
+            evidence=self.evidence,
+            message=self.bank.message(test, self.view, self.owner),
+        )
+
+
 class _Search:
     """The state of one search: the best trial so far."""
 
@@ -167,7 +230,7 @@ class _Search:
         self.test = test
         self.threshold = threshold
         self.family = Family(tuple(bank.trials(planned) for bank in banks))
-        self.best: Match | None = None
+        self.best: _Trial | None = None
         self.least = 1.0
         self.units = 0
         self.scored = 0
@@ -199,20 +262,12 @@ class _Search:
             return
         evidence = weigh(self.test, stakes, bank.coins[top])
         if self.best is None or evidence.p < self.best.evidence.p:
-            key, index = bank.owners[top]
-            self.best = Match(
-                scheme=bank.scheme.name,
-                model=bank.scheme.model,
-                key_id=key.key_id,
-                key_state=key.state,
-                list_index=index,
-                geometry=view.geometry,
-                evidence=evidence,
-            )
+            self.best = _Trial(bank, view, top, evidence)
 
     def conclude(self) -> Finding:
         outcome, reason = self._judge()
         p = self.best.evidence.p if self.best else 1.0
+        found = self.best if outcome is Outcome.DETECTED else None
         return Finding(
             outcome=outcome,
             reason=reason,
@@ -222,7 +277,7 @@ class _Search:
             family=self.family,
             threshold=self.threshold,
             units=self.units,
-            match=self.best if outcome is Outcome.DETECTED else None,
+            match=None if found is None else found.match(self.test),
         )
 
     def _judge(self) -> tuple[Outcome, Reason | None]:

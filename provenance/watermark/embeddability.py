@@ -17,6 +17,7 @@ import torch
 from provenance.image import Pixels
 from provenance.watermark.detect import Bank, View
 from provenance.watermark.errors import MarkError
+from provenance.watermark.payload import Message
 from provenance.watermark.search import Reader, read_one
 from provenance.watermark.statistics import Evidence, Test, weigh
 
@@ -61,10 +62,16 @@ class Judge:
 
     def evidence(self, pixels: Pixels) -> Evidence:
         """What is read from the pixels (3, 8h, 8w)."""
-        grid = read_one(self.reader, torch.from_numpy(np.ascontiguousarray(pixels, np.float32)))
-        view = View(self.bank.scheme.codec_digest, "as drawn", (grid,))
-        stakes = self.bank.stake(self.test, view)
+        stakes = self.bank.stake(self.test, self._view(pixels))
         return weigh(self.test, stakes, self.bank.coins[self.owner])
+
+    def message(self, pixels: Pixels) -> Message | None:
+        """The number read from the pixels; None if the bank's marks carry none."""
+        return self.bank.message(self.test, self._view(pixels), self.owner)
+
+    def _view(self, pixels: Pixels) -> View:
+        grid = read_one(self.reader, torch.from_numpy(np.ascontiguousarray(pixels, np.float32)))
+        return View(self.bank.scheme.codec_digest, "as drawn", (grid,))
 
     def worst(self, pixels: Pixels, attacks: Sequence[Attack]) -> Evidence:
         """What is left after that attack which leaves the least."""

@@ -4,7 +4,8 @@ Half of the units, the same for every key, carry the number; the others keep the
 scheme, and only they are asked whether there is a mark at all, so that presence is tested as
 exactly as without a payload. The coin of a carrying unit is turned by the parity of the bits that
 the key chose for it: a random linear code as long as the codebook, of which every picture shows the
-units it happens to have. Read the number only after the presence was found.
+units it happens to have. The number 0 turns no coin: it is the plain mark of the scheme, without a
+number. Read the number only after the presence was found.
 
 A number is given only with a bound on the chance that any wrong one fits so well. For a wrong
 number d = right ^ wrong is not 0, and the parities of d are fair coins whatever was drawn: the
@@ -13,7 +14,6 @@ bound is the exact tail of the score times 2 ** bits. See docs/decisions/0003-pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -22,16 +22,16 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.watermark.detect import Bank, View
 from provenance.watermark.errors import BadColouring
 from provenance.watermark.keys import Domain, Key, values
 from provenance.watermark.scheme import Scheme
-from provenance.watermark.statistics import Stakes, Test, tail
+from provenance.watermark.statistics import Stakes, tail
 
 Bools = NDArray[np.bool_]
 Bits = NDArray[np.uint8]
 
 LEAST_BITS, MOST_BITS = 8, 40
+NO_NUMBER = 0
 THRESHOLD = 1e-6
 ORDER = 2  # errors allowed among the independent units that a guess starts from
 BASES = 16  # sets of such units: the surest ones first, then mostly sure ones
@@ -113,17 +113,6 @@ class Payload:
         chosen = (drawn[:, None] >> np.arange(self.bits, dtype=np.uint64)).astype(np.uint8) & 1
         rows: Bits = (chosen * self.carrying[:, None]).astype(np.uint8)
         return rows
-
-
-class GatedBank(Bank):
-    """A bank that asks only the units without payload whether there is a mark."""
-
-    def __init__(self, payload: Payload, keys: Sequence[Key]) -> None:
-        super().__init__(payload.scheme, keys)
-        self.payload = payload
-
-    def stake(self, test: Test, view: View) -> Stakes:
-        return only(super().stake(test, view), ~self.payload.carrying)
 
 
 def only(stakes: Stakes, units: Bools) -> Stakes:

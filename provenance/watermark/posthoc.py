@@ -95,6 +95,18 @@ def mark(
     return best
 
 
+def number(judge: Judge, pixels: Pixels) -> int | None:
+    """The number read from a picture (3, H, W) where `mark` judges it; None if none can be."""
+    message = judge.message(_seen(pixels))
+    return None if message is None else message.number
+
+
+def _seen(pixels: Pixels) -> Pixels:
+    """What detection reads of a picture as it lies."""
+    plain = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+    return whole(busiest(plain, LARGEST), 0, 0).numpy()
+
+
 def _padded(pixels: Tensor) -> Tensor:  # (3, H, W) -> (3, 8h, 8w)
     """Edges repeated to the right and below up to whole tokens."""
     _, height, width = pixels.shape
@@ -123,14 +135,13 @@ def _added(judge: Judge, pixels: Pixels, difference: Pixels, share: float) -> Ma
         strength *= STEP
         result = _rounded(pixels + np.float32(strength) * difference)
     assert near >= LIMIT, "a weaker difference is nearer"
-    seen = whole(busiest(torch.from_numpy(result), LARGEST), 0, 0)
     return Marked(
         pixels=result,
         psnr=near,
         ssim=ssim(pixels, result),
         share=share,
         strength=strength,
-        evidence=judge.evidence(seen.numpy()),
+        evidence=judge.evidence(_seen(result)),
     )
 
 

@@ -42,6 +42,7 @@ from provenance.verdict.finding import (
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
     number,
@@ -256,6 +257,7 @@ def _findings(entries: tuple[int, ...]) -> Findings:
         mark=Finding(MarkState.NOT_DETECTED, check),
         fingerprint=Finding(alike, check, entries),
         revocation=Finding(RevocationState.STANDS, check),
+        origin=Finding(OriginState.MADE, check),
     )
 
 

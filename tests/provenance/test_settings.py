@@ -37,13 +37,13 @@ def test_what_is_set_is_what_counts() -> None:
     ],
 )
 def test_one_thing_wrong_is_refused_by_name(name: str, value: str) -> None:
-    assert read_settings(GOOD, DATA)
+    assert read_settings(GOOD, DATA).data == DATA
     with pytest.raises(BadSetting, match=name):
         read_settings({**GOOD, name: value}, DATA)
 
 
 def test_the_variables_of_the_tests_are_no_settings() -> None:
-    assert read_settings({"COUNTERMARK_TEST_POSTGRES": "x"}, DATA)
+    assert read_settings({"COUNTERMARK_TEST_POSTGRES": "x"}, DATA) == read_settings({}, DATA)
 
 
 def test_the_data_folder_may_name_another_database(tmp_path: Path) -> None:

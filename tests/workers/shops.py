@@ -15,7 +15,7 @@ from provenance.blobs import Blobs
 from provenance.database import snapshot, transaction
 from provenance.jobs import Job, Wish
 from provenance.pictures import OWNER
-from provenance.wishes import Generate, Verify
+from provenance.wishes import Generate, Mark, Verify
 from tests.workers.toys import generator
 from workers.drawing import Studio
 from workers.folder import DataFolder, make, open_folder
@@ -37,6 +37,10 @@ class Shop:
     def verify(self, data: bytes, *, tenant: str = OWNER, search: str = "quick") -> Job:
         """A queued job of checking these bytes."""
         return self.ask(Verify(search).wish(tenant, None, self.blobs.put(data)))
+
+    def mark(self, data: bytes, *, tenant: str = OWNER) -> Job:
+        """A queued job of marking these bytes."""
+        return self.ask(Mark("toy").wish(tenant, None, self.blobs.put(data)))
 
     def ask(self, wish: Wish) -> Job:
         """A queued job."""

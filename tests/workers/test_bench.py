@@ -21,7 +21,9 @@ from workers.verify import verify
 def test_a_score_is_the_p_that_verify_states(tmp_path: Path) -> None:
     _, marker = toy(tmp_path)
     one = key()
-    png = mark(photograph(), name="it", marker=marker, key=one, keys=[one], distance=None).png
+    png = mark(
+        photograph(), name="it", marker=marker, key=one, keys=[one], number=1, distance=None
+    ).png
     pictures = [read_image(png, name="it"), read_image(photograph(seed=1), name="it")]
     attacks = [find("none"), find("noise-0.3")]
     steps: list[int] = []

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
+from generators.catalog import Spec
+from provenance import pictures
+from provenance.blobs import Digest
 from provenance.callers import Quota
+from provenance.database import snapshot
 from provenance.jobs import Fault, Job, State
+from provenance.ledger.log import read_record
+from provenance.ledger.record import Marking
 from provenance.settings import read_settings
 from tests.workers.shops import Shop, opened
+from tests.workers.toy_catalog import MARKS
 from tests.workers.toy_reader import CALL, DIE, EAT, HANG, PEEK
-from tests.workers.uploads import photograph
+from tests.workers.uploads import flat, photograph, toy
 from workers import checking
 from workers.access import add_tenant
 from workers.checking import Desk, check_next, open_desk
@@ -34,16 +42,29 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def desk(shop: Shop) -> Iterator[Desk]:
-    """A desk whose child has the toy's codec."""
-    data = shop.folder.path
+    """A desk whose child reads what the shop draws."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COUNTERMARK_DATA", str(data))
-        patch.setattr(checking, "GENERATORS", {"toy": shop.studio.generator("toy").spec})
-        settings = replace(read_settings({}, data), checkers=1)
-        reader = "tests.workers.toy_reader"
-        made = open_desk(Station(settings, shop.folder, shop.blobs, shop.studio.stop, reader))
-        yield made
-        made.sandbox.close()
+        yield from staffed(shop, patch, shop.studio.generator("toy").spec)
+
+
+@pytest.fixture
+def marking(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk whose child marks uploads."""
+    spec, marker = toy(shop.folder.path)
+    monkeypatch.setenv(MARKS, "yes")
+    monkeypatch.setattr(checking, "load_marker", lambda name: marker)
+    yield from staffed(shop, monkeypatch, spec)
+
+
+def staffed(shop: Shop, patch: pytest.MonkeyPatch, spec: Spec) -> Iterator[Desk]:
+    data = shop.folder.path
+    patch.setenv("COUNTERMARK_DATA", str(data))
+    patch.setattr(checking, "GENERATORS", {"toy": spec})
+    settings = replace(read_settings({}, data), checkers=1)
+    reader = "tests.workers.toy_reader"
+    made = open_desk(Station(settings, shop.folder, shop.blobs, shop.studio.stop, reader))
+    yield made
+    made.sandbox.close()
 
 
 def checked(shop: Shop, desk: Desk, job: Job) -> Job:
@@ -66,7 +87,7 @@ def test_a_picture_of_ours_is_intact_and_its_tokens_are_shown(shop: Shop, desk: 
     assert result["mark"]["key"].startswith("local.1.")
     assert (result["width"], result["height"]) == (128, 128)
     (overlay,) = result["overlays"]
-    with Image.open(BytesIO(shop.blobs.get(bytes.fromhex(overlay["sha256"])))) as picture:
+    with Image.open(BytesIO(shop.blobs.get(Digest(bytes.fromhex(overlay["sha256"]))))) as picture:
         assert picture.size == (128, 128)
 
 
@@ -129,3 +150,27 @@ def test_an_upload_that_is_gone_is_named_so(shop: Shop, desk: Desk) -> None:
 def test_a_tenant_without_a_key_is_told_so(shop: Shop, desk: Desk) -> None:
     job = shop.verify(photograph(), tenant="nobody")
     assert checked(shop, desk, job).fault is Fault.NO_KEY
+
+
+def test_an_upload_is_marked_signed_and_recorded_as_what_it_is(shop: Shop, marking: Desk) -> None:
+    original = photograph(256, 256, seed=3)
+    done = checked(shop, marking, shop.mark(original))
+    assert done.state is State.DONE, done.detail
+    made = shop.file(done)
+    with snapshot(shop.folder.engine) as session:
+        (picture,) = pictures.of_job(session, done.id)
+        record = read_record(session, picture.entry)
+    assert isinstance(record, Marking)
+    assert (record.id, record.file) == (picture.id, sha256(made).digest())
+    assert picture.facts["psnr"] >= 35
+    with Image.open(BytesIO(made)) as opened_:
+        assert opened_.size == (256, 256)
+    found = checked(shop, marking, shop.verify(made))
+    assert found.result is not None
+    assert found.result["findings"]["record"]["entries"] == [picture.entry]
+    assert found.result["findings"]["manifest"]["state"] == "ours"
+
+
+def test_an_upload_that_cannot_carry_a_mark_is_refused(shop: Shop, marking: Desk) -> None:
+    found = checked(shop, marking, shop.mark(flat()))
+    assert (found.state, found.fault) == (State.FAILED, Fault.UNMARKABLE)

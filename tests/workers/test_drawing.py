@@ -22,7 +22,7 @@ from provenance.previews import Preview
 from provenance.tables import CheckpointRow
 from tests.workers.shops import Shop, opened
 from tests.workers.toys import generator
-from workers import drawing
+from workers import drawing, seal
 from workers.access import add_tenant
 from workers.drawing import draw_next
 from workers.keeping import sequence, sweep
@@ -87,7 +87,7 @@ def test_a_picture_that_cannot_carry_a_mark_fails_its_own_job(tmp_path: Path) ->
 def test_a_job_cancelled_while_it_is_drawn_leaves_nothing(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, sealed = shop.draw(), drawing.sign_pictures
+    job, sealed = shop.draw(), seal.sign_pictures
 
     def late(*given: object, **named: object) -> object:
         with transaction(shop.folder.engine) as session:
@@ -104,7 +104,7 @@ def test_a_job_cancelled_while_it_is_drawn_leaves_nothing(
 def test_a_worker_that_lost_its_lease_records_nothing_and_the_next_one_does(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, sealed = shop.draw(), drawing.sign_pictures
+    job, sealed = shop.draw(), seal.sign_pictures
 
     def slow(*given: object, **named: object) -> object:
         monkeypatch.undo()

@@ -16,21 +16,25 @@ from provenance.database import snapshot, transaction
 from provenance.image import pixel_digest, read_image
 from provenance.keyring import revoke
 from provenance.keys import Purpose
-from provenance.ledger.errors import LedgerError
+from provenance.ledger.errors import Duplicate, LedgerError
 from provenance.ledger.log import Draft, append, log_size
 from provenance.ledger.merkle import leaf_hash
 from provenance.ledger.proof import open_proof
-from provenance.ledger.record import Revocation, Subject, format_record, parse_record
+from provenance.ledger.record import Marking, Revocation, Subject, format_record, parse_record
+from provenance.manifest.read import read, read_parent
 from provenance.pki import ROOT, make_root, pem
-from provenance.verdict.finding import ManifestState, MarkState
+from provenance.verdict.finding import FingerprintState, ManifestState, MarkState
 from provenance.verdict.table import Outcome
-from provenance.watermark.search import QUICK
+from provenance.watermark.search import QUICK, STANDARD
 from tests.workers.toys import generator
+from tests.workers.uploads import jpeg, photograph, toy
 from workers.examine import open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import generate
-from workers.marking import Kind, Marker
-from workers.seal import Sealed, Untrusted, seal
+from workers.generate import Marked, generate
+from workers.mark import MarkedUpload, mark
+from workers.marking import UPLOADS, Kind, Marker
+from workers.seal import Sealed, Untrusted, seal, seal_upload
+from workers.softbinding import shown
 from workers.verify import Judged, judge
 
 PROMPT = "a grey patch for Alice"
@@ -50,7 +54,7 @@ def marker(tmp_path: Path) -> Marker:
     return generator(tmp_path)[1]
 
 
-def sealed(folder: DataFolder, tmp_path: Path, *seeds: int) -> list[Sealed]:
+def sealed(folder: DataFolder, tmp_path: Path, *seeds: int) -> list[Sealed[Marked]]:
     """Toy pictures, marked, signed and recorded."""
     toy, marker = generator(tmp_path)
     key = folder.keyring.marks().active(TENANT)
@@ -197,3 +201,131 @@ def test_records_read_back_as_they_were_written(folder: DataFolder, tmp_path: Pa
     assert parse_record(format_record(one.record)) == one.record
     with snapshot(folder.engine) as session:
         assert log_size(session) == 1
+
+
+NUMBER = 0xC0FFEE4242
+
+
+def uploaded(
+    folder: DataFolder, tmp_path: Path, data: bytes, number: int = NUMBER
+) -> Sealed[MarkedUpload]:
+    """A picture that was brought, marked, signed and recorded."""
+    _, marker = toy(tmp_path)
+    now, keys = datetime.now(UTC), folder.keyring.marks()
+    key, signer = keys.active(TENANT), load_claim_signer(folder, now=now)
+    trust = load_trust(folder, now=now)
+    made = mark(
+        data, name="it", marker=marker, key=key, keys=keys.keys, number=number, distance=None
+    )
+    return seal_upload(
+        folder,
+        signer,
+        made,
+        original=data,
+        parent=read_parent(data, trust),
+        trust=trust,
+        marker=marker,
+        key=key,
+    )
+
+
+def judged_upload(folder: DataFolder, tmp_path: Path, data: bytes) -> Judged:
+    """What verifying the bytes tells, searched as uploads are."""
+    marker, keys = toy(tmp_path)[1], folder.keyring.marks().keys
+    with open_library(folder) as library:
+        return judge(data, name="it", marker=marker, keys=keys, plan=STANDARD, library=library)
+
+
+def test_an_upload_is_recorded_as_marked_on_request_and_its_file_says_so(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    brought = photograph(200, 168, kind="JPEG")
+    one = uploaded(folder, tmp_path, brought)
+    proven = open_proof(one.proof, folder.keyring.log_verifiers())
+    assert proven.record == one.record
+    assert isinstance(one.record, Marking)
+    assert (one.record.number, one.record.mark.scheme) == (NUMBER, UPLOADS)
+    assert one.record.file == sha256(one.file).digest()
+    assert sha256(brought).hexdigest() not in format_record(one.record).decode()
+    found = judged_upload(folder, tmp_path, one.file)
+    assert found.verdict.outcome is Outcome.UPLOAD_INTACT
+    assert b"trainedAlgorithmicMedia" not in one.file
+
+
+def test_a_stripped_copy_names_its_record_and_is_never_made_here(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    uploaded(folder, tmp_path, photograph(200, 168, seed=1), NUMBER - 1)
+    one = uploaded(folder, tmp_path, photograph(200, 168))
+    bare = judged_upload(folder, tmp_path, saved(Image.open(BytesIO(one.file)), "PNG"))
+    assert (bare.verdict.outcome, bare.verdict.entries) == (Outcome.UPLOAD_STRIPPED, (1,))
+    copy = judged_upload(folder, tmp_path, jpeg(one.file, 75))
+    mark = copy.verdict.findings.mark
+    assert (mark.state, mark.entries) == (MarkState.UPLOAD, (1,))
+    assert f"record number {shown(NUMBER)}, that of entry 1" in mark.check.caveat
+    assert copy.verdict.outcome is Outcome.UPLOAD_STRIPPED
+    assert copy.verdict.entries == (1,)
+
+
+def test_without_a_likeness_the_number_names_the_record_and_origin_stays_unconfirmed(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    one = uploaded(folder, tmp_path, photograph(200, 168))
+    part = Image.open(BytesIO(one.file)).crop((0, 0, 168, 128))
+    found = judged_upload(folder, tmp_path, saved(part, "PNG")).verdict
+    assert found.findings.fingerprint.state is not FingerprintState.MATCH
+    assert found.findings.mark.entries == (0,)
+    assert (found.outcome, found.entries) == (Outcome.MARKED, (0,))
+
+
+def test_a_number_of_no_record_is_said_to_be(folder: DataFolder, tmp_path: Path) -> None:
+    _, marker = toy(tmp_path)
+    keys = folder.keyring.marks()
+    key = keys.active(TENANT)
+    made = mark(
+        photograph(), name="it", marker=marker, key=key, keys=[key], number=7, distance=None
+    )
+    found = judged_upload(folder, tmp_path, made.png).verdict
+    assert (found.outcome, found.entries) == (Outcome.MARKED, ())
+    assert f"number {shown(7)}, which this log does not have" in found.findings.mark.check.caveat
+
+
+def test_a_number_that_is_taken_is_refused_and_nothing_is_recorded(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    uploaded(folder, tmp_path, photograph(200, 168))
+    with pytest.raises(Duplicate, match=f"mark of number {NUMBER}"):
+        uploaded(folder, tmp_path, photograph(200, 168, seed=1))
+    with snapshot(folder.engine) as session:
+        assert log_size(session) == 1
+
+
+def test_a_small_upload_is_recorded_without_a_number_and_bound_by_its_likeness(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    one = uploaded(folder, tmp_path, photograph(72, 72))
+    assert isinstance(one.record, Marking)
+    assert one.record.number is None
+    found = judged_upload(folder, tmp_path, saved(Image.open(BytesIO(one.file)), "PNG"))
+    assert found.verdict.outcome is Outcome.UPLOAD_STRIPPED
+    with open_library(folder) as library:
+        said = read(one.file, library.trust, now=datetime.now(UTC)).statement
+    assert said is not None
+    assert [binding.algorithm for binding in said.bindings] == [
+        "countermark.posthoc.2",
+        "countermark.pdq1",
+    ]
+
+
+def test_what_is_brought_with_a_manifest_keeps_it_as_an_ingredient(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    first = uploaded(folder, tmp_path, photograph(seed=2))
+    other = saved(Image.open(BytesIO(photograph(seed=5))), "PNG")
+    start = first.file.index(b"IDAT") - 4
+    glued = first.file[:start] + other[other.index(b"IDAT") - 4 :]
+    second = uploaded(folder, tmp_path, glued, NUMBER + 1)
+    with open_library(folder) as library:
+        said = read(second.file, library.trust, now=datetime.now(UTC)).statement
+    assert said is not None
+    assert said.ingredients == (first.record.manifest,)

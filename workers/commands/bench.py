@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 keys=known.keys,
                 advance=lambda: bar.advance(task),
             )
-            method = f"{marker.posthoc.name} of {marker.name}, {nearest:.1f} dB at the least"
+            method = f"{marker.posthoc.scheme.name} of {marker.name}, {nearest:.1f} dB at the least"
         task = bar.add_task("attacking", total=len(files) * len(attacks))
         table = robustness(
             Pictures(files),
@@ -130,10 +130,16 @@ def marked(
     """
     folder.mkdir(exist_ok=True)
     written, refused, nearest = list[Path](), list[str](), float("inf")
-    for file in files:
+    for number, file in enumerate(files, start=1):  # of no record: nothing here is recorded
         try:
             made = mark(
-                read_file(file), name=file.name, marker=marker, key=key, keys=keys, distance=None
+                read_file(file),
+                name=file.name,
+                marker=marker,
+                key=key,
+                keys=keys,
+                number=number,
+                distance=None,
             )
         except (CannotCarry, WeakMark) as e:
             refused.append(f"{file.name}, which is not marked: {e}")

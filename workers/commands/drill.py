@@ -28,7 +28,7 @@ from provenance.ledger.errors import Broken, NotProven
 from provenance.ledger.log import find_entries, log_size, read_nodes, read_record
 from provenance.ledger.merkle import tree_root
 from provenance.ledger.note import MAX_NOTE_BYTES, Verifier, parse_vkey
-from provenance.ledger.record import KeyRotation, Picture, Record, parse_record
+from provenance.ledger.record import GivenOut, KeyRotation, Record, parse_record
 from provenance.tables import CheckpointRow, EntryRow
 from provenance.timestamp import open_timestamp, parse_roots
 from workers.commands import moment
@@ -156,7 +156,7 @@ def as_json(one: Judged) -> dict[str, int | str | None]:
     return {
         "entry": one.index,
         "kind": one.record.kind,
-        "id": one.record.id if isinstance(one.record, Picture) else None,
+        "id": one.record.id if isinstance(one.record, GivenOut) else None,
         "status": one.status.value,
         "seen": one.sight.at.isoformat() if one.sight else None,
         "clock": one.sight.clock if one.sight else None,
@@ -169,7 +169,7 @@ def table(judged: Sequence[Judged]) -> Table:
     for column in ("entry", "record", "status", "first seen outside"):
         out.add_column(column, overflow="fold")
     for one in judged:
-        name = one.record.id if isinstance(one.record, Picture) else one.record.kind
+        name = one.record.id if isinstance(one.record, GivenOut) else one.record.kind
         seen = f"{one.sight.at.isoformat()} by {one.sight.clock}" if one.sight else "never"
         out.add_row(str(one.index), escape(name), one.status.value, escape(seen))
     return out

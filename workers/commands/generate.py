@@ -19,7 +19,7 @@ from provenance.files import write_file
 from provenance.robustness.attacks import Attack, find
 from workers.commands import Usage
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
-from workers.generate import generate
+from workers.generate import Marked, generate
 from workers.marking import Kind, Marker
 from workers.seal import Sealed, seal
 
@@ -109,7 +109,7 @@ def checked(options: argparse.Namespace) -> tuple[list[Path], Attack | None]:
     return outputs(options.out, options.count), survive
 
 
-def describe(file: Path, sealed: Sealed) -> str:
+def describe(file: Path, sealed: Sealed[Marked]) -> str:
     """One line about a picture made."""
     picture = sealed.marked
     finding, survived = picture.finding, picture.survived

@@ -22,6 +22,7 @@ from provenance.watermark.search import FULL, QUICK, STANDARD
 from workers.examine import open_library
 from workers.folder import data_folder, open_folder
 from workers.marking import load_marker
+from workers.softbinding import shown
 from workers.verify import Judged, Verified, judge
 
 PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 def is_ours(verdict: Verdict) -> bool:
     """Whether a mark of ours was found, or the log has the picture."""
     findings = verdict.findings
-    marked = findings.mark.state is MarkState.DETECTED
+    marked = findings.mark.state in (MarkState.DETECTED, MarkState.UPLOAD)
     return marked or findings.record.state is not RecordState.NONE
 
 
@@ -101,7 +102,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 def findings(verdict: Verdict) -> list[tuple[str, Finding[Any]]]:
     """Every finding with its name."""
     every = verdict.findings
-    named = ("record", "manifest", "mark", "fingerprint", "revocation")
+    named = ("record", "manifest", "mark", "fingerprint", "revocation", "origin")
     return [(name, getattr(every, name)) for name in named]
 
 
@@ -139,6 +140,7 @@ def mark_json(found: Verified, plan: str) -> dict[str, Any]:
         "key_state": match.key_state.value if match else None,
         "list": match.list_index if match else None,
         "geometry": match.geometry if match else None,
+        "number": None if match is None or match.number is None else shown(match.number),
         "caveat": mark.caveat,
         "search": {
             "plan": plan,
@@ -162,7 +164,8 @@ def table(results: Sequence[Judged]) -> Table:
             check = finding.check
             state = str(finding.state)
             if name == "mark" and (match := found.verified.mark.match):
-                state += f" ({match.scheme}, key {match.key_id}, {match.key_state})"
+                state += f" ({match.scheme}, key {match.key_id}, {match.key_state}"
+                state += ")" if match.number is None else f", number {shown(match.number)})"
             limit = f" (threshold {check.threshold})" if check.threshold is not None else ""
             measured = f"{check.quantity}: {check.value}{limit}"
             out.add_row("", name, state, measured, check.caveat)

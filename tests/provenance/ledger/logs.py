@@ -12,7 +12,15 @@ from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.audit import check_log
 from provenance.ledger.log import Draft, Entry, append
 from provenance.ledger.note import Algorithm, Signer
-from provenance.ledger.record import Digest, Mark, Opening, Picture, commit
+from provenance.ledger.record import (
+    Digest,
+    Mark,
+    Marking,
+    MarkNumber,
+    Opening,
+    Picture,
+    commit,
+)
 
 LOG = Signer("example.com/log", Algorithm.ED25519, sha256(b"log").digest())
 AT = datetime(2026, 11, 22, 10, 56, 18, tzinfo=UTC)
@@ -48,6 +56,24 @@ def picture(name: str) -> Picture:
         mark=Mark("green-list/1", "mark-2026-11"),
         policy="house/1",
         erased=("violence",),
+        pixels=digest(f"pixels of {name}"),
+        file=digest(f"file of {name}"),
+        fingerprint="pdq1:" + digest(f"fingerprint of {name}").hex(),
+        manifest=f"urn:c2pa:{name}",
+        commitments=(),
+    )
+
+
+def marking(name: str, number: int | None) -> Marking:
+    """A picture that was brought and marked, with this number or none."""
+    return Marking(
+        at=AT,
+        id=name,
+        software="countermark 0.1.0",
+        codec="raster-256",
+        weights=digest("codec"),
+        mark=Mark("posthoc/2", "mark-2026-11"),
+        number=None if number is None else MarkNumber(number),
         pixels=digest(f"pixels of {name}"),
         file=digest(f"file of {name}"),
         fingerprint="pdq1:" + digest(f"fingerprint of {name}").hex(),

@@ -12,6 +12,7 @@ from provenance.ledger.log import (
     append,
     erase,
     find_entries,
+    find_number,
     find_statements,
     log_size,
     prove,
@@ -23,6 +24,7 @@ from provenance.ledger.proof import format_proof, open_proof
 from provenance.ledger.record import (
     Erasure,
     KeyRotation,
+    MarkNumber,
     Number,
     Record,
     Revocation,
@@ -30,7 +32,7 @@ from provenance.ledger.record import (
     ThresholdChange,
 )
 from provenance.tables import OpeningRow
-from tests.provenance.ledger.logs import AT, Log, digest, personal, picture
+from tests.provenance.ledger.logs import AT, Log, digest, marking, personal, picture
 
 
 def subject_of(log: Log, name: str) -> Subject:
@@ -170,3 +172,23 @@ def test_every_entry_is_proven_once_a_checkpoint_covers_it(log: Log) -> None:
         with pytest.raises(NotLogged):
             prove_growth(session, 5, 13)
     log.check()
+
+
+def test_a_number_leads_to_its_one_entry(log: Log) -> None:
+    log.append(Draft(picture("p0")), Draft(marking("m1", 7)), Draft(marking("m2", None)))
+    log.append(Draft(marking("m3", 2**40 - 1)))
+    with snapshot(log.engine) as session:
+        assert find_number(session, MarkNumber(7)) == 1
+        assert find_number(session, MarkNumber(2**40 - 1)) == 3
+        assert find_number(session, MarkNumber(8)) is None
+        assert find_entries(session, "pixels", digest("pixels of m2")) == [2]
+    log.check()
+
+
+@pytest.mark.parametrize("others", [[("m2", 7)], [("m2", 8), ("m3", 8)], [("m2", 8), ("m1", 9)]])
+def test_a_number_or_id_that_is_taken_is_refused(log: Log, others: list[tuple[str, int]]) -> None:
+    log.append(Draft(marking("m1", 7)))
+    with pytest.raises(Duplicate, match="already holds a (mark of number [78]|picture 'm1')$"):
+        log.append(*(Draft(marking(*one)) for one in others))
+    with snapshot(log.engine) as session:
+        assert log_size(session) == 1

@@ -22,6 +22,8 @@ from provenance.ledger.record import (
     Erasure,
     KeyRotation,
     Mark,
+    Marking,
+    MarkNumber,
     Number,
     Opening,
     Picture,
@@ -60,8 +62,24 @@ PICTURE = Picture(
     manifest="urn:c2pa:3fa85f64-5717-4562-b3fc-2c963f66afa6",
     commitments=(commit(CALLER), commit(PROMPT)),
 )
+MARKING = Marking(
+    at=AT,
+    id="01JD8Q7Z",
+    software="countermark 0.1.0",
+    codec="raster-256",
+    weights=digest("codec"),
+    mark=Mark("posthoc/2", "mark-2026-11"),
+    number=MarkNumber(0xC0FFEE4242),
+    pixels=digest("pixels"),
+    file=digest("file"),
+    fingerprint="pdq1:" + "9f" * 32,
+    manifest="urn:c2pa:3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    commitments=(commit(Opening("original", b"\x05" * 32, b"digest of what was brought")),),
+)
 RECORDS: list[Record] = [
     PICTURE,
+    MARKING,
+    replace(MARKING, number=None),
     replace(PICTURE, mark=None, erased=(), commitments=()),
     Revocation(AT, SUBJECT, "withdrawn by the maker"),
     KeyRotation(AT, "mark", "mark-2026-10", "mark-2026-11", None),
@@ -85,8 +103,18 @@ def test_the_tests_cover_every_kind() -> None:
 
 
 def test_the_bytes_of_version_one_never_change() -> None:
-    vector = Path(__file__).parents[2] / "vectors" / "ledger_record_picture.txt"
-    assert vector.read_bytes() == GOOD
+    vectors = Path(__file__).parents[2] / "vectors"
+    assert (vectors / "ledger_record_picture.txt").read_bytes() == GOOD
+    assert (vectors / "ledger_record_marking.txt").read_bytes() == format_record(MARKING)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1099511627776", "1.0", '"7"', "true", "[7]"])
+def test_a_mark_carries_no_number_or_one_of_forty_bits_from_one(number: str) -> None:
+    good = format_record(MARKING)
+    for fine in ("1", "1099511627775", "null"):
+        parse_record(good.replace(b"828927525442", fine.encode()))
+    with pytest.raises(Malformed):
+        parse_record(good.replace(b"828927525442", number.encode()))
 
 
 @pytest.mark.parametrize(

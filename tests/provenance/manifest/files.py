@@ -19,6 +19,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)  # the library judges by the mach
 LONG_AGO = NOW - timedelta(days=800)
 MODEL = Model("icons-64", "1.0", bytes(range(32)))
 MARK = Binding("org.example.countermark.pairs.1", b"key-1:7")
+LOOKS = Binding("org.example.looks.1", bytes(range(32)))
 KINDS = list(Kind)
 _FORMATS = {Kind.PNG: "PNG", Kind.JPEG: "JPEG", Kind.WEBP: "WEBP"}
 
@@ -56,5 +57,12 @@ def decoded(data: bytes) -> bytes:
     return Image.open(BytesIO(data)).convert("RGB").tobytes()
 
 
-def make_claim(number: int = 1, *, when: datetime = NOW, mark: Binding | None = MARK) -> Claim:
-    return Claim(UUID(int=number << 80 | 1, version=4), when, MODEL, mark)
+def make_claim(
+    number: int = 1,
+    *,
+    when: datetime = NOW,
+    model: Model | None = MODEL,
+    mark: Binding | None = MARK,
+    looks: Binding | None = None,
+) -> Claim:
+    return Claim(UUID(int=number << 80 | 1, version=4), when, model, mark, looks)

@@ -37,6 +37,7 @@ from provenance.pki import TEST_ORGANIZATION, issue_authority, issue_leaf
 from tests.provenance.manifest.files import (
     KINDS,
     LONG_AGO,
+    LOOKS,
     MARK,
     MODEL,
     NOW,
@@ -102,6 +103,61 @@ def test_manifest_has_the_fields_of_the_profile_and_no_others(authority: Authori
     assert soft == {"alg": MARK.algorithm, "blocks": [{"scope": {}, "value": MARK.value}]}
     assert actions["allActionsIncluded"] is True
     assert actions["actions"][0]["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_soft_bindings_are_read_by_both_and_the_manifest_stays_small(
+    kind: Kind, authority: Authority, trust: Trust
+) -> None:
+    plain = picture(kind)
+    signed = sign(plain, make_claim(looks=LOOKS), authority.signer)
+    found = read(signed.file, trust, now=NOW)
+    assert found.official.state is found.independent.state is State.TRUSTED
+    assert found.statement is not None
+    assert found.statement.bindings == (MARK, LOOKS)
+    assert len(signed.file) - len(plain) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("looks", [None, LOOKS])
+def test_a_picture_that_was_brought_is_opened_and_marked_and_never_said_to_be_generated(
+    kind: Kind, looks: Binding | None, authority: Authority, trust: Trust
+) -> None:
+    plain, parent = picture(Kind.PNG), read_parent(picture(kind), trust)
+    claim = make_claim(model=None, looks=looks)
+    signed = sign(plain, claim, authority.signer, parent=parent)
+    found = read(signed.file, trust, now=NOW)
+    assert found.official.state is found.independent.state is State.TRUSTED
+    said = found.statement
+    assert said is not None
+    assert said.actions == ("c2pa.opened", "c2pa.transcoded", "c2pa.watermarked.bound")
+    assert (set(said.source_types), said.model, said.model_digest) == ({""}, "", b"")
+    assert said.when == NOW
+    assert said.bindings == claim.bindings
+    assert b"trainedAlgorithmicMedia" not in signed.store.replace(b"compositeWith", b"")
+    assert len(signed.file) - len(plain) <= MAX_BYTES
+
+
+def test_a_picture_that_was_brought_keeps_its_own_manifest(
+    authority: Authority, trust: Trust
+) -> None:
+    first = sign(picture(Kind.JPEG), make_claim(1), authority.signer)
+    parent = read_parent(first.file, trust)
+    claim = make_claim(2, model=None)
+    signed = sign(picture(Kind.PNG, seed=1), claim, authority.signer, parent=parent)
+    found = read(signed.file, trust, now=NOW)
+    assert found.state is State.TRUSTED, found.detail
+    assert found.statement is not None
+    assert found.statement.ingredients == (first.label,)
+    kept = parse_superbox(signed.store).children[0].payload
+    assert kept == parse_superbox(first.store).children[0].payload
+
+
+def test_a_picture_that_was_brought_has_a_parent_and_a_mark(authority: Authority) -> None:
+    with pytest.raises(BadClaim, match="has a parent"):
+        sign(picture(Kind.PNG), make_claim(model=None), authority.signer)
+    with pytest.raises(BadClaim, match="nothing to claim"):
+        make_claim(model=None, mark=None)
 
 
 def test_unmarked_picture_claims_no_mark(authority: Authority, trust: Trust) -> None:
@@ -301,7 +357,7 @@ def test_compressed_parent_is_refused_by_name(authority: Authority) -> None:
         (MODEL, Binding("nodots", b"v")),
         (MODEL, Binding("org.example.\n", b"v")),
         (MODEL, Binding("org.example.1", b"")),
-        (MODEL, Binding("org.example.1", bytes(65))),
+        (MODEL, Binding("org.example.1", bytes(129))),
     ],
 )
 def test_claim_refuses_one_thing_wrong(model: Model, mark: Binding) -> None:

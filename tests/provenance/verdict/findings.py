@@ -16,6 +16,7 @@ from provenance.verdict.finding import (
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
 )
@@ -36,12 +37,14 @@ NOTHING = Findings(
     mark=finding(MarkState.NOT_DETECTED),
     fingerprint=finding(FingerprintState.NONE),
     revocation=finding(RevocationState.STANDS),
+    origin=finding(OriginState.MADE),
 )
 RECORDED = replace(NOTHING, record=finding(RecordState.FILE, 3))
 OURS = finding(ManifestState.OURS, 3)
 UNBOUND = finding(ManifestState.UNBOUND, 3)
 MARKED = finding(MarkState.DETECTED)
 ALIKE = finding(FingerprintState.MATCH, 3)
+UPLOAD = finding(OriginState.ON_REQUEST, 3)
 REVOKED = finding(RevocationState.REVOKED, 3)
 
 

@@ -15,6 +15,7 @@ from provenance.verdict.finding import (
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
 )
@@ -43,14 +44,21 @@ GOOD = format_statement(STATEMENT)
 
 @given(st.data())
 def test_statements_are_read_as_they_were_written(data: st.DataObject) -> None:
-    kinds = (RecordState, ManifestState, MarkState, FingerprintState, RevocationState)
+    kinds = (
+        RecordState,
+        ManifestState,
+        MarkState,
+        FingerprintState,
+        RevocationState,
+        OriginState,
+    )
     found = Findings(*(data.draw(st.sampled_from(list(variants(kind)))) for kind in kinds))  # type: ignore[arg-type]
     statement = replace(STATEMENT, verdict=decide(found))
     assert parse_statement(format_statement(statement)) == statement
 
 
 def test_a_statement_has_no_fractions_and_sorted_keys() -> None:
-    assert GOOD.startswith(b'countermark-verdict/1\n{"at":"2026-11-22T10:56:18Z","entries":[3],')
+    assert GOOD.startswith(b'countermark-verdict/2\n{"at":"2026-11-22T10:56:18Z","entries":[3],')
     assert b'"outcome":"intact"' in GOOD
     assert b'"threshold":"31"' in GOOD
     assert GOOD.endswith(b"}\n")
@@ -59,8 +67,8 @@ def test_a_statement_has_no_fractions_and_sorted_keys() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("countermark-verdict/1", "countermark-verdict/2"),
-        ('"table":"verdict/1"', '"table":"verdict/2"'),
+        ("countermark-verdict/2", "countermark-verdict/3"),
+        ('"table":"verdict/2"', '"table":"verdict/3"'),
         ('"outcome":"intact"', '"outcome":"no evidence"'),
         ('"outcome":"intact"', '"outcome":"revoked"'),
         ('"row":2', '"row":3'),
@@ -95,7 +103,7 @@ def test_parse_statement_rejects_one_thing_wrong(old: str, new: str) -> None:
         parse_statement((changed if old == "}\n" else changed.replace(old, new, 1)).encode())
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"countermark-verdict/1\n" + b"[" * 60_000])
+@pytest.mark.parametrize("data", [b"", b"\xff", b"countermark-verdict/2\n" + b"[" * 60_000])
 def test_parse_statement_rejects_what_is_no_statement(data: bytes) -> None:
     with pytest.raises(BadStatement):
         parse_statement(data)

@@ -14,11 +14,22 @@ from provenance.verdict.finding import (
     FingerprintState,
     ManifestState,
     MarkState,
+    OriginState,
     RecordState,
     RevocationState,
 )
 from provenance.verdict.page import MEANING, render
-from provenance.verdict.table import MADE_HERE, ROWS, Apart, Case, Outcome, decide, read_case
+from provenance.verdict.table import (
+    MADE_HERE,
+    MARKED_HERE,
+    ON_REQUEST,
+    ROWS,
+    Apart,
+    Case,
+    Outcome,
+    decide,
+    read_case,
+)
 from tests.provenance.verdict.findings import (
     ALIKE,
     MARKED,
@@ -27,15 +38,24 @@ from tests.provenance.verdict.findings import (
     RECORDED,
     REVOKED,
     UNBOUND,
+    UPLOAD,
     finding,
     variants,
 )
 
+FOUND = (MarkState.DETECTED, MarkState.UPLOAD)
+CHECKS = (RecordState, ManifestState, MarkState, FingerprintState, RevocationState, OriginState)
 DOCS = Path(__file__).parents[3] / "docs"
 CASES = [
     Case(*states)
     for states in product(
-        RecordState, ManifestState, MarkState, FingerprintState, Apart, RevocationState
+        RecordState,
+        ManifestState,
+        MarkState,
+        FingerprintState,
+        Apart,
+        RevocationState,
+        OriginState,
     )
 ]
 
@@ -44,7 +64,8 @@ CASES = [
 def everything() -> list[Findings]:
     """Every combination of findings about the two entries."""
     checks = (RecordState, ManifestState, MarkState, FingerprintState, RevocationState)
-    return [Findings(*one) for one in product(*map(variants, checks))]  # type: ignore[arg-type]
+    uploads = [finding(OriginState.MADE), finding(OriginState.ON_REQUEST, 3)]
+    return [Findings(*one) for one in product(*map(variants, checks), uploads)]  # type: ignore[arg-type]
 
 
 def factors(found: Findings) -> int:
@@ -52,21 +73,21 @@ def factors(found: Findings) -> int:
     return sum(
         (
             found.manifest.state in (ManifestState.OURS, ManifestState.UNBOUND),
-            found.mark.state is MarkState.DETECTED,
+            found.mark.state in FOUND,
             found.fingerprint.state is FingerprintState.MATCH,
         )
     )
 
 
 def test_no_two_states_have_the_same_text() -> None:
-    kinds = (RecordState, ManifestState, MarkState, FingerprintState, RevocationState, Apart)
+    kinds = (*CHECKS, Apart)
     states = [state for kind in (*kinds, ClassifierState) for state in kind]
     assert len({state.value for state in states}) == len(states)
 
 
 @pytest.mark.parametrize("case", [pytest.param(CASES, id="all")])
 def test_exactly_one_row_fits_every_case(case: list[Case]) -> None:
-    assert len(case) == 3 * 7 * 3 * 3 * 4 * 2
+    assert len(case) == 3 * 7 * 4 * 3 * 4 * 2 * 2
     wrong = [
         (one, rows) for one in case if len(rows := [row for row in ROWS if row.fits(one)]) != 1
     ]
@@ -121,7 +142,7 @@ def test_an_untrusted_manifest_adds_nothing(everything: list[Findings]) -> None:
 def test_a_mark_alone_is_unconfirmed(everything: list[Findings]) -> None:
     for found in everything:
         alone = found.record.state is RecordState.NONE and factors(found) == 1
-        if alone and found.mark.state is MarkState.DETECTED:
+        if alone and found.mark.state in FOUND:
             assert decide(found).outcome in (
                 Outcome.MARKED,
                 Outcome.MARK_TRANSPLANTED,
@@ -132,22 +153,66 @@ def test_a_mark_alone_is_unconfirmed(everything: list[Findings]) -> None:
 def test_transplanted_is_said_only_of_a_mark_that_was_detected(everything: list[Findings]) -> None:
     for found in everything:
         if decide(found).outcome is Outcome.MARK_TRANSPLANTED:
-            assert found.mark.state is MarkState.DETECTED, found
+            assert found.mark.state in FOUND, found
 
 
 def test_revoked_is_said_only_of_an_entry_that_is_revoked(everything: list[Findings]) -> None:
     for found in everything:
         verdict = decide(found)
-        if verdict.outcome is Outcome.REVOKED:
+        if verdict.outcome in (Outcome.REVOKED, Outcome.UPLOAD_REVOKED):
             assert set(verdict.entries) & set(found.revocation.entries), found
-        if verdict.outcome in MADE_HERE - {Outcome.REVOKED}:
+        elif verdict.outcome in MADE_HERE | MARKED_HERE:
             assert not set(verdict.entries) & set(found.revocation.entries), found
+
+
+def test_what_was_only_marked_here_is_never_made_here(everything: list[Findings]) -> None:
+    for found in everything:
+        verdict = decide(found)
+        if set(verdict.entries) & set(found.origin.entries):
+            assert verdict.outcome not in MADE_HERE, found
+        if verdict.outcome in MARKED_HERE:
+            assert set(verdict.entries) & set(found.origin.entries), found
+            assert "made here" not in MEANING[verdict.outcome].says
+
+
+def test_an_upload_is_decided_as_a_drawing_is_but_for_the_words(everything: list[Findings]) -> None:
+    """Where all entries are of uploads, and the mark is an upload's, every case has its twin."""
+    uploads = finding(OriginState.ON_REQUEST, 3, 7)
+    for found in everything:
+        if found.origin.state is OriginState.MADE and found.mark.state is not MarkState.UPLOAD:
+            mark = found.mark
+            if mark.state is MarkState.DETECTED:
+                mark = finding(MarkState.UPLOAD, *mark.entries)
+            drawn, brought = decide(found), decide(replace(found, mark=mark, origin=uploads))
+            assert brought.entries == drawn.entries
+            assert brought.outcome is ON_REQUEST.get(drawn.outcome, drawn.outcome), found
+
+
+def test_the_mark_of_an_upload_is_no_factor_for_a_drawing_nor_the_other_way_round() -> None:
+    alike = replace(NOTHING, fingerprint=ALIKE)
+    marked = finding(MarkState.UPLOAD)
+    assert decide(replace(alike, mark=marked)).outcome is Outcome.MARK_TRANSPLANTED
+    assert decide(replace(alike, mark=marked, origin=UPLOAD)).outcome is Outcome.UPLOAD_STRIPPED
+    assert decide(replace(alike, mark=MARKED, origin=UPLOAD)).outcome is Outcome.MARK_TRANSPLANTED
+    both = replace(NOTHING, fingerprint=finding(FingerprintState.MATCH, 3, 7), origin=UPLOAD)
+    assert decide(replace(both, mark=MARKED)).outcome is Outcome.STRIPPED
+    assert decide(replace(both, mark=MARKED)).entries == (7,)
+    assert decide(replace(both, mark=marked)).outcome is Outcome.UPLOAD_STRIPPED
+    assert decide(replace(both, mark=marked)).entries == (3,)
+
+
+def test_a_number_alone_is_no_second_factor() -> None:
+    numbered = replace(NOTHING, mark=finding(MarkState.UPLOAD, 3), origin=UPLOAD)
+    assert decide(numbered).outcome is Outcome.MARKED
+    assert decide(numbered).entries == (3,)
+    assert decide(replace(numbered, fingerprint=ALIKE)).outcome is Outcome.UPLOAD_STRIPPED
+    other = finding(FingerprintState.MATCH, 7)
+    assert decide(replace(numbered, fingerprint=other)).outcome is Outcome.MARK_TRANSPLANTED
 
 
 @given(st.data())
 def test_the_classifier_never_decides(data: st.DataObject) -> None:
-    kinds = (RecordState, ManifestState, MarkState, FingerprintState, RevocationState)
-    found = Findings(*(data.draw(st.sampled_from(list(variants(kind)))) for kind in kinds))  # type: ignore[arg-type]
+    found = Findings(*(data.draw(st.sampled_from(list(variants(kind)))) for kind in CHECKS))  # type: ignore[arg-type]
     verdict = decide(found)
     for state in ClassifierState:
         believed = decide(replace(found, classifier=finding(state)))

@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from provenance.watermark.colouring import green, independent
-from provenance.watermark.detect import Bank, Outcome, View, detect
+from provenance.watermark.detect import Bank, GatedBank, Outcome, View, detect
 from provenance.watermark.errors import BadColouring
 from provenance.watermark.keys import Key, KeyState
-from provenance.watermark.payload import GatedBank, Payload, only
+from provenance.watermark.payload import NO_NUMBER, Payload, only
 from provenance.watermark.scheme import Scheme
-from provenance.watermark.statistics import Stakes, Test, stake
+from provenance.watermark.statistics import Stakes, Test, attained, stake, weigh
 
 CODES = 1024
 SCHEME = Scheme("test/1", "model", b"codec", independent(CODES))
@@ -98,7 +98,8 @@ def test_presence_is_found_in_the_other_units_whatever_the_number() -> None:
     payload = Payload(SCHEME)
     tokens = drawn(payload, NUMBER, 256, 0.1).reshape(16, 16)
     view = View(b"codec", "as it is", (Grid(tokens, np.ones((16, 16), np.float32)),))
-    gated, plain = GatedBank(payload, [key()]), Bank(SCHEME, [key()])
+    plain = Bank(SCHEME, [key()], payload=payload)
+    gated = GatedBank(plain)
     finding = detect([view], [gated], planned=1, test=Test.WEIGHTED)
     assert finding.outcome is Outcome.DETECTED
     assert finding.match is not None
@@ -106,6 +107,83 @@ def test_presence_is_found_in_the_other_units_whatever_the_number() -> None:
     every = plain.stake(Test.WEIGHTED, view)
     carried = only(every, payload.carrying)
     assert finding.units + len(carried.unit) == len(every.unit)
+
+
+def both(payload: Payload, own: Key) -> list[Bank]:
+    """What detection searches for marks with and without a number."""
+    plain = Bank(payload.scheme, [own], payload=payload)
+    return [plain, GatedBank(plain)]
+
+
+def view(tokens: NDArray[np.int64]) -> View:
+    grid = Grid(tokens.reshape(16, 16), np.ones((16, 16), np.float32))
+    return View(b"codec", "as it is", (grid,))
+
+
+def test_no_number_is_the_plain_mark() -> None:
+    payload = Payload(SCHEME)
+    assert (payload.coins(key(), 0, NO_NUMBER) == SCHEME.coins(key(), 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("number", "carried"), [(NUMBER, NUMBER), (1, 1), (NO_NUMBER, None), (2**32 - 1, 2**32 - 1)]
+)
+def test_a_search_reads_the_number_and_counts_both_ways_to_look(
+    number: int, carried: int | None
+) -> None:
+    payload = Payload(SCHEME)
+    seen = view(drawn(payload, number, 256, 0.02))
+    finding = detect([seen], both(payload, key()), planned=3, test=Test.WEIGHTED)
+    assert finding.match is not None
+    assert finding.match.number == carried
+    assert finding.family.size == 2 * 3
+    assert [trials.scheme for trials in finding.family.trials] == [
+        "test/1",
+        "test/1 with a number",
+    ]
+    half = 1e3 * finding.match.evidence.p
+    [plain] = both(payload, key())[:1]
+    alone = detect([seen], [plain], planned=3, test=Test.WEIGHTED)
+    assert (alone.p > half) is (carried is not None)
+
+
+def test_marks_of_a_scheme_without_numbers_carry_none() -> None:
+    seen = view(drawn(Payload(SCHEME), NO_NUMBER, 256, 0))
+    finding = detect([seen], [Bank(SCHEME, [key()])], planned=1, test=Test.WEIGHTED)
+    assert finding.match is not None
+    assert (finding.match.message, finding.match.number) == (None, None)
+    with pytest.raises(ValueError, match="carry no number"):
+        GatedBank(Bank(SCHEME, [key()]))
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_presence_with_and_without_a_number_keeps_its_size_over_random_keys(gated: bool) -> None:
+    """Tokens that repeat and margins that differ; p must be exact for each of the two tests."""
+    payload, rng = Payload(SCHEME), np.random.default_rng(5)
+    tokens = (rng.random(256) ** 3 * 300).astype(np.int64).reshape(16, 16)
+    seen = View(b"codec", "as it is", (Grid(tokens, rng.random((16, 16), np.float32)),))
+    runs, levels = 2000, (0.1, 0.01)
+    ps, exact = [], [0.0, 0.0]
+    for seed in range(runs):
+        bank = both(payload, key(seed))[gated]
+        stakes = bank.stake(Test.MARGIN, seen)
+        ps.append(weigh(Test.MARGIN, stakes, bank.coins[0]).p)
+        exact = [attained(stakes, level) for level in levels]
+    for level, chance in zip(levels, exact, strict=True):
+        hits = sum(p <= level for p in ps)
+        assert abs(hits - runs * chance) <= 4 * (runs * chance * (1 - chance)) ** 0.5
+
+
+def test_the_whole_search_for_both_keeps_its_size_over_random_keys() -> None:
+    payload, rng = Payload(SCHEME), np.random.default_rng(6)
+    seen = view((rng.random(256) ** 2 * 200).astype(np.int64))
+    runs, level = 2000, 0.05
+    corrected = [
+        detect([seen], both(payload, key(seed)), planned=1, threshold=level).corrected
+        for seed in range(runs)
+    ]
+    hits = sum(p <= level for p in corrected)
+    assert 0.2 * runs * level <= hits <= runs * level + 3 * (runs * level) ** 0.5
 
 
 def test_what_cannot_be_carried_is_refused() -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from provenance.image import read_image
 from tests.workers.commands.toy_model import installation
+from tests.workers.toys import generator
 from workers.command import main
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with installation(tmp_path_factory.mktemp("home")) as folder:
+    place = tmp_path_factory.mktemp("home")
+    with installation(place, generator(place)[0].spec) as folder:
         yield folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.commands.toy_model import installation
-from tests.workers.uploads import flat, photograph
+from tests.workers.uploads import flat, photograph, toy
 from workers.command import main
 
 TOY = ["--model", "toy"]
@@ -16,7 +16,8 @@ TOY = ["--model", "toy"]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with installation(tmp_path_factory.mktemp("home")) as folder:
+    place = tmp_path_factory.mktemp("home")
+    with installation(place, toy(place)[0]) as folder:
         (folder / "photo.jpg").write_bytes(photograph(203, 150, kind="JPEG"))
         (folder / "flat.png").write_bytes(flat())
         yield folder
@@ -25,14 +26,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_photograph_is_marked_and_verified(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["mark", "photo.jpg", "--out", "m.png", *TOY]) == 0
+    assert main(["mark", "photo.jpg", "--out", "m.png", "--proof", *TOY]) == 0
     line = capsys.readouterr().out
     shown = re.search(r"PSNR ([\d.]+) dB, SSIM [01]\.\d+, perceptual distance 0\.\d+", line)
     assert shown is not None
     assert float(shown[1]) >= 35
     assert main(["verify", "m.png", "--json", *TOY]) == 0
-    found = json.loads(capsys.readouterr().out)["mark"]
-    assert (found["outcome"], found["scheme"]) == ("detected", "posthoc/1")
+    said = json.loads(capsys.readouterr().out)
+    assert said["verdict"]["outcome"] == "marked on request, intact"
+    assert (home / "m.tlog-proof").read_bytes().startswith(b"c2sp.org/tlog-proof")
+    found = said["mark"]
+    assert f"carries record number {found['number']}" in line
+    assert (found["outcome"], found["scheme"]) == ("detected", "posthoc/2")
     assert f"{found['p_corrected']:.1e}" in line
     assert found["key"] in line
 
@@ -42,7 +47,21 @@ def test_a_key_is_chosen_by_its_id(home: Path, capsys: pytest.CaptureFixture[str
     key = re.search(r"mark of key (\S+),", capsys.readouterr().out)
     assert key is not None
     assert main(["mark", "photo.jpg", "--out", "b.png", "--key", key[1], *TOY]) == 0
-    assert (home / "a.png").read_bytes() == (home / "b.png").read_bytes()
+    assert f"mark of key {key[1]}," in capsys.readouterr().out
+
+
+def test_a_picture_without_room_for_a_number_is_marked_and_the_caller_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "small.png").write_bytes(photograph(72, 72))
+    assert main(["mark", "small.png", "--out", "s.png", *TOY]) == 0
+    assert "no room for a record number" in capsys.readouterr().out
+    assert main(["verify", "s.png", "--json", *TOY]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["mark"]["number"], said["verdict"]["outcome"]) == (
+        None,
+        "marked on request, intact",
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from generators.catalog import GENERATORS
-from tests.workers.uploads import toy
+from generators.catalog import GENERATORS, Spec
 from workers.command import main
 
 
 @contextmanager
-def installation(folder: Path) -> Iterator[Path]:
+def installation(folder: Path, spec: Spec) -> Iterator[Path]:
     """The working folder, with a data folder beside it, and a model called toy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERMARK_DATA", str(folder / "data"))
         patch.chdir(folder)
-        patch.setitem(GENERATORS, "toy", toy(folder)[0])
+        patch.setitem(GENERATORS, "toy", spec)
         assert main(["init"]) == 0
         yield folder

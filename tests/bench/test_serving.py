@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bench.service import kills
-from bench.service.__main__ import toy, uploads
-from bench.service.composed import OURS, module_commands, services
-from bench.service.proxy import Proxy
-from bench.service.running import Running, deployed, embedded
+from bench.serving import kills
+from bench.serving.__main__ import toy, uploads
+from bench.serving.composed import OURS, module_commands, services
+from bench.serving.proxy import Proxy
+from bench.serving.running import Running, deployed, embedded
 from provenance.jobs import State
 
 JOBS = 30

@@ -1,4 +1,4 @@
-"""What docs/service.md holds: `python -m bench.service kills|load --help`."""
+"""What docs/service.md holds: `python -m bench.serving kills|load --help`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from bench.icons import machine
 from bench.marks.page import Table, format_table, insert
-from bench.service import kills, load
-from bench.service.running import Programs, Running, deployed, embedded
+from bench.serving import kills, load
+from bench.serving.running import Programs, Running, deployed, embedded
 from provenance.image import encode_jpeg, encode_png
 
 INSTALLATIONS = {"embedded": embedded, "deployed": deployed}
@@ -33,7 +33,7 @@ def uploads(count: int, side: int = SIDE) -> list[bytes]:
 
 def main() -> None:
     """Measure, print, and put the table into a page."""
-    parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__)
     parser.add_argument("what", choices=["kills", "load"])
     parser.add_argument("--jobs", type=int, default=1000, metavar="N", help="of kills")
     parser.add_argument("--seconds", type=float, default=20.0, help="a point of load")

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.marks.page import Table
-from bench.service.running import Running
+from bench.serving.running import Running
 from provenance import jobs
 from provenance.blobs import Blobs
 from provenance.database import snapshot, transaction

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from bench.marks.page import Table
-from bench.service.kills import lift_quotas
-from bench.service.running import Running
+from bench.serving.kills import lift_quotas
+from bench.serving.running import Running
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 WAIT = "wait=60"

@@ -20,12 +20,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import sqlalchemy as sa
-from kombu import Connection
+from celery import Celery
 from sqlalchemy.engine import make_url
 
-from bench.service.clients import Client
-from bench.service.composed import module_commands
-from bench.service.proxy import Proxy
+from bench.serving.clients import Client
+from bench.serving.composed import module_commands
+from bench.serving.proxy import Proxy
 from provenance.callers import Scope
 from workers import queue
 from workers.access import issue
@@ -187,7 +187,7 @@ def _queues() -> Iterator[str]:
     try:
         yield name
     finally:
-        with Connection(BROKER) as connection, connection.channel() as channel:
+        with Celery(broker=BROKER).connection() as connection, connection.channel() as channel:
             for one in (*queue.QUEUES.values(), KEEPING):
                 channel.queue_delete(f"{name}.{one}")
 
