@@ -50,13 +50,13 @@ ModelName = Annotated[
 ]
 Seed = Annotated[
     int,
-    BeforeValidator(_whole),
     Field(
         ge=0,
         le=LARGEST_SEED - MOST_PICTURES,
         description="Picture k (from 0) is drawn with seed + k; the same wish and seed give the "
         "same picture. Drawn at random if left out.",
     ),
+    BeforeValidator(_whole),
 ]
 Marks = Annotated[
     Literal["lexical", "swap", "both"],
@@ -85,8 +85,8 @@ class Wish(Taken):
     prompt: Prompt
     count: Annotated[
         int,
-        BeforeValidator(_whole),
         Field(ge=1, le=MOST_PICTURES, description="How many pictures of this prompt."),
+        BeforeValidator(_whole),
     ] = 1
     seed: Seed | None = None
     mark: Marks = "lexical"
@@ -117,8 +117,8 @@ class OpenAIWish(Taken):
     n: (
         Annotated[
             int,
-            BeforeValidator(_whole),
             Field(ge=1, le=MOST_PICTURES, description="How many pictures."),
+            BeforeValidator(_whole),
         ]
         | None
     ) = 1
@@ -155,8 +155,8 @@ class OpenAIWish(Taken):
     )
     stream: Annotated[
         Literal[False] | None,
-        BeforeValidator(_no_number),
         Field(description="Streams are at /v1/generations/{job}/events instead."),
+        BeforeValidator(_no_number),
     ] = False
     countermark: Ours | None = None
 

@@ -12,6 +12,8 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -19,6 +21,7 @@ from bench.fuzz.routes import fuzz
 from bench.fuzz.uploads import Hostile, hostile_uploads
 
 GIGABYTE = 2**30
+PATIENCE = 600  # seconds until a job that has not ended counts as broken
 PATHS = ("/v1/verifications", "/v1/marks", "/v1/matches/byContent")
 
 
@@ -65,7 +68,8 @@ def send(address: str, key: str, hostile: Hostile) -> str:
     request = Request(address, hostile.data, headers)  # noqa: S310 - an address of ours
     try:
         with urlopen(request, timeout=120) as answer:  # noqa: S310
-            return _named(answer.status, json.loads(answer.read()))
+            document = json.loads(answer.read())
+        return _named(_follow(document, headers))
     except HTTPError as e:
         body = e.read()
         if e.headers.get_content_type() == "application/problem+json":
@@ -94,7 +98,17 @@ def tree_bytes(pid: int) -> int:
     return int(held.split()[1]) * 1024 + sum(tree_bytes(child) for child in below)
 
 
-def _named(status: int, document: dict[str, object]) -> str:
+def _follow(document: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    """The document once its job has ended, or as it is after PATIENCE."""
+    deadline = monotonic() + PATIENCE
+    while document.get("state") in ("queued", "running") and monotonic() < deadline:
+        sleep(1)
+        with urlopen(Request(document["url"], headers=headers), timeout=120) as answer:  # noqa: S310
+            document = json.loads(answer.read())
+    return document
+
+
+def _named(document: dict[str, Any]) -> str:
     if "matches" in document:
         return "matches"
     match document:
@@ -105,7 +119,7 @@ def _named(status: int, document: dict[str, object]) -> str:
         case {"object": "mark", "state": "done"}:
             return "images 1"
         case _:
-            return f"{status} {document.get('state')}"
+            return f"neither: {document.get('state')}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from api.admission import SCOPES
 from api.app import STATUS, create_app
 from api.problems import MEANING, Kind
 from provenance.callers import Scope
@@ -22,6 +23,17 @@ def test_every_problem_has_a_meaning_and_a_status_and_is_in_the_docs() -> None:
     for kind in Kind:
         assert kind in MEANING
         assert f"| `{kind}` | {STATUS[kind]} |" in text
+
+
+def test_every_route_is_in_the_docs_with_its_scopes() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for (method, path), needs in SCOPES.items():
+        line = next(
+            (x for x in text.splitlines() if f"`{method} {path.replace(':path', '')}`" in x), ""
+        )
+        assert line, f"{method} {path} is not in the docs"
+        if isinstance(needs, tuple) and needs != tuple(Scope):
+            assert all(f"`{scope}`" in line for scope in needs), line
 
 
 def test_problems_are_listed_at_their_types(here: Installed) -> None:
