@@ -46,6 +46,6 @@ class Broken(reader.Reader):
 
 if __name__ == "__main__":
     install()
-    reader.CPU_SECONDS = 5
+    reader.CPU_SECONDS = 2
     reader.Reader = Broken  # type: ignore[misc]
     reader.main()
