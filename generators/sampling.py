@@ -131,8 +131,12 @@ def draw(
     *,
     watermarks: Sequence[Watermark],
     progress: Callable[[int, int], None] = lambda done, total: None,
+    show: Callable[[Tensor], None] = lambda tokens: None,
 ) -> list[Drawn]:
-    """Draw a batch; every request has a mark of its own (or `Unmarked`), in the same order."""
+    """Draw a batch; every request has a mark of its own (or `Unmarked`), in the same order.
+
+    After every step `show` is given the tokens (B, h, w) so far, and 0 where none is chosen yet.
+    """
     if len(watermarks) != len(requests) or not requests:
         raise BadRequest(f"{len(requests)} requests need as many marks, not {len(watermarks)}")
     rngs = [torch.Generator().manual_seed(request.seed) for request in requests]
@@ -147,6 +151,7 @@ def draw(
         ]
         drawn, kept = (torch.stack(tokens) for tokens in zip(*rows, strict=True))
         run.commit(drawn, kept)
+        show(run.tokens())
         progress(site.step + 1, site.steps)
     tokens = run.tokens()
     pixels = codec.decode(tokens)

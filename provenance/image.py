@@ -64,16 +64,19 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def read_image(data: bytes, *, name: str) -> Pixels:
-    """The picture that a viewer shows for this file; raises Unreadable, which says name and why."""
+def read_image(data: bytes, *, name: str, most: int = MAX_PIXELS) -> Pixels:
+    """The picture that a viewer shows for this file, of at most `most` pixels.
+
+    Raises Unreadable, which says name and why.
+    """
     _check_length(data, name=name)
     kind = next((kind for kind, mark in _SIGNATURES.items() if mark.match(data)), None)
     if kind is None:
         raise Unreadable(name, "not a PNG, JPEG or WebP picture")
     with _decoder(name, kind):
         picture = Image.open(BytesIO(data), formats=[kind])
-        if picture.width * picture.height > MAX_PIXELS:
-            raise Unreadable(name, _TOO_LARGE)
+        if picture.width * picture.height > most:
+            raise Unreadable(name, f"more than {most // 10**6} million pixels")
         if kind != "JPEG" and getattr(picture, "is_animated", False):
             raise Unreadable(name, "animated, and only still pictures are read")
         shown = _upright(_over_white(picture), picture.info.get("exif"))

@@ -34,6 +34,8 @@ COMMANDS = (
     "evidence",
     "keys",
     "drill",
+    "tenants",
+    "serve",
 )
 KNOWN = (  # errors whose text is for the user, by name: a module never imported raised none
     "generators.catalog.BadWeights",

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
-from provenance import fingerprint
+from provenance import fingerprint, pictures
 from provenance.database import snapshot
-from provenance.fingerprint import FingerprintIndex
+from provenance.fingerprint import Fingerprint, FingerprintIndex
 from provenance.image import Pixels, pixel_digest
 from provenance.keys import KeyState, Purpose
 from provenance.ledger import record as ledger
@@ -48,14 +48,53 @@ MANIFEST_VERSION, RECORD_VERSION, MARK_VERSION = "c2pa-2.4/1", "digest/1", "mark
 
 
 @dataclass(frozen=True)
-class Library:
-    """What files are compared with: one state of the log, its fingerprints, trusted signers."""
+class Records:
+    """One state of the log, and its fingerprints, as far as whoever asks may be told of them."""
 
     session: Session
     index: FingerprintIndex
+    tenant: str | None = None  # who asks, and is told of no other's entries; None: the operator
+
+    def find(self, name: str, value: bytes) -> list[int]:
+        """The entries under this name and value that may be told of."""
+        return self.visible(find_entries(self.session, name, value))
+
+    def visible(self, entries: Sequence[int]) -> list[int]:
+        """Those of the entries that may be told of."""
+        if self.tenant is None:
+            return list(entries)
+        return pictures.visible(self.session, entries, self.tenant)
+
+
+@dataclass(frozen=True)
+class Library:
+    """What files are compared with: the log, and trusted signers."""
+
+    records: Records
     trust: Trust
     claim_keys: frozenset[bytes]
     lost_claim_keys: frozenset[bytes]  # that others may have had
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A number that a mark carries, and under which mark."""
+
+    mark: ledger.Mark
+    number: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a file shows by itself, before anything is looked up."""
+
+    file: bytes  # SHA-256
+    pixels: bytes  # see pixel_digest
+    looks: Fingerprint
+    manifest: Finding[ManifestState]
+    label: str | None  # of the manifest, if it is to be looked up
+    mark: Finding[MarkState]
+    number: Numbered | None  # what the mark carries, if it is to be looked up
 
 
 @contextmanager
@@ -71,53 +110,84 @@ def open_library(folder: DataFolder) -> Iterator[Library]:
     with snapshot(folder.engine) as session:
         index = FingerprintIndex()
         index.load(session)
-        yield Library(session, index, trust, ours, lost)
+        yield Library(Records(session, index), trust, ours, lost)
 
 
 def examine(library: Library, data: bytes, pixels: Pixels, mark: marks.Finding) -> Findings:
     """All findings about a file, given its pixels (3, H, W) and what the search for marks found."""
-    record = record_finding(library, data, pixels)
-    manifest = manifest_finding(library, data)
-    looks = fingerprint_finding(library, pixels)
-    marked = mark_finding(library, mark)
+    read_by = library.trust, library.claim_keys, library.lost_claim_keys
+    return look_up(library.records, look(data, pixels, mark, *read_by))
+
+
+def look(
+    data: bytes,
+    pixels: Pixels,
+    mark: marks.Finding,
+    trust: Trust,
+    ours: frozenset[bytes],
+    lost: frozenset[bytes],
+) -> Seen:
+    """What a file shows to those who trust these signers; `ours` and `lost` are claim keys."""
+    manifest, label = manifest_finding(data, trust, ours, lost)
+    return Seen(
+        sha256(data).digest(),
+        pixel_digest(pixels),
+        fingerprint.fingerprint(pixels),
+        manifest,
+        label,
+        *mark_finding(mark),
+    )
+
+
+def look_up(records: Records, seen: Seen) -> Findings:
+    """All findings about a file, given what it shows by itself."""
+    record = record_finding(records, seen)
+    manifest = seen.manifest
+    if seen.label is not None:
+        entries = tuple(records.find("manifest", seen.label.encode()))
+        manifest = Finding(manifest.state, manifest.check, entries)
+    looks = fingerprint_finding(records, seen.looks)
+    marked = numbered_finding(records, seen)
     named = sorted({*record.entries, *manifest.entries, *looks.entries, *marked.entries})
     return Findings(
         record=record,
         manifest=manifest,
         mark=marked,
         fingerprint=looks,
-        revocation=revocation_finding(library, named),
-        origin=origin_finding(library, named),
+        revocation=revocation_finding(records, named),
+        origin=origin_finding(records, named),
     )
 
 
-def record_finding(library: Library, data: bytes, pixels: Pixels) -> Finding[RecordState]:
+def record_finding(records: Records, seen: Seen) -> Finding[RecordState]:
     """Whether the log has this file, or its pixels."""
-    session = library.session
     for state, name, digest in (
-        (RecordState.FILE, "file", sha256(data).digest()),
-        (RecordState.PIXELS, "pixels", pixel_digest(pixels)),
+        (RecordState.FILE, "file", seen.file),
+        (RecordState.PIXELS, "pixels", seen.pixels),
     ):
-        if entries := find_entries(session, name, digest):
+        if entries := records.find(name, digest):
             caveat = "whether what the record says is true"
             return Finding(state, _lookup(len(entries), caveat), tuple(entries))
-    searched = f"not among the {log_size(session)} entries of this log; one bit is enough to miss"
+    size = log_size(records.session)
+    searched = f"not among the {size} entries of this log; one bit is enough to miss"
     return Finding(RecordState.NONE, _lookup(0, searched))
 
 
-def manifest_finding(library: Library, data: bytes) -> Finding[ManifestState]:
-    """What the two readers come to, and whose manifest it is."""
-    found = read(data, library.trust, now=datetime.now(UTC))
-    state = manifest_state(found, library.claim_keys, library.lost_claim_keys)
-    entries: Sequence[int] = ()
+def manifest_finding(
+    data: bytes, trust: Trust, ours: frozenset[bytes], lost: frozenset[bytes]
+) -> tuple[Finding[ManifestState], str | None]:
+    """What the two readers come to, whose manifest it is, and its label if that tells an entry."""
+    found = read(data, trust, now=datetime.now(UTC))
+    state = manifest_state(found, ours, lost)
+    label = None
     if state in (ManifestState.OURS, ManifestState.UNBOUND) and found.statement is not None:
-        entries = find_entries(library.session, "manifest", found.statement.label.encode())
+        label = found.statement.label
     agree = int(found.state is not manifests.State.DISPUTED)
     caveat = found.caveat
     if found.statement is not None and names_test(found.statement.signer):
         caveat = f"signed with a certificate of a test, {TEST_ORGANIZATION}: {caveat}"
     check = Check(MANIFEST_VERSION, "readers that agree", number(1 + agree), None, caveat)
-    return Finding(state, check, tuple(entries))
+    return Finding(state, check), label
 
 
 def manifest_state(
@@ -146,24 +216,31 @@ def manifest_state(
             return ManifestState.INVALID
 
 
-def mark_finding(library: Library, found: marks.Finding) -> Finding[MarkState]:
-    """The search's outcome with its corrected p, and the entry that a number in the mark names.
+def mark_finding(found: marks.Finding) -> tuple[Finding[MarkState], Numbered | None]:
+    """The search's outcome with its corrected p, and the number in the mark, to be looked up.
 
     Under a lost key it is neither for nor against.
     """
-    state, entries, caveat = _mark_state(found), tuple[int, ...](), found.caveat
+    state, carried, caveat = _mark_state(found), None, found.caveat
     match = found.match
     if match is not None and match.key_state is KeyState.COMPROMISED:
         caveat = f"fits key {match.key_id}, which others may have: anyone can have marked it"
     elif match is not None and match.number is not None:
-        mark = ledger.Mark(match.scheme, match.key_id)
-        entry = find_marked(library.session, mark, match.number)
-        entries = () if entry is None else (entry,)
-        where = "which this log does not have" if entry is None else f"that of entry {entry}"
-        caveat = f"has record number {shown(match.number)}, {where}; {caveat}"
+        carried = Numbered(ledger.Mark(match.scheme, match.key_id), match.number)
     quantity = f"corrected p, {found.test} test, {found.family.size} trials"
     p, threshold = number(found.corrected), number(found.threshold)
-    return Finding(state, Check(MARK_VERSION, quantity, p, threshold, caveat), entries)
+    return Finding(state, Check(MARK_VERSION, quantity, p, threshold, caveat)), carried
+
+
+def numbered_finding(records: Records, seen: Seen) -> Finding[MarkState]:
+    """What was found of a mark, with the entry that a number in it names."""
+    if seen.number is None:
+        return seen.mark
+    found = find_marked(records.session, seen.number.mark, seen.number.number)
+    entries = tuple(records.visible([] if found is None else [found]))
+    where = f"that of entry {entries[0]}" if entries else "which this log does not have"
+    caveat = f"has record number {shown(seen.number.number)}, {where}; {seen.mark.check.caveat}"
+    return Finding(seen.mark.state, replace(seen.mark.check, caveat=caveat), entries)
 
 
 def _mark_state(found: marks.Finding) -> MarkState:
@@ -180,9 +257,9 @@ def _mark_state(found: marks.Finding) -> MarkState:
             return MarkState.UPLOAD if upload else MarkState.DETECTED
 
 
-def fingerprint_finding(library: Library, pixels: Pixels) -> Finding[FingerprintState]:
+def fingerprint_finding(records: Records, looks: Fingerprint) -> Finding[FingerprintState]:
     """The recorded pictures that look alike."""
-    found = library.index.search(fingerprint.fingerprint(pixels))
+    found = _told(records, records.index.search(looks))
     state = {
         fingerprint.Outcome.MATCH: FingerprintState.MATCH,
         fingerprint.Outcome.NONE: FingerprintState.NONE,
@@ -199,23 +276,33 @@ def fingerprint_finding(library: Library, pixels: Pixels) -> Finding[Fingerprint
     return Finding(state, check, tuple(sorted(match.entry for match in found.matches)))
 
 
-def revocation_finding(library: Library, named: Sequence[int]) -> Finding[RevocationState]:
+def _told(records: Records, found: fingerprint.Finding) -> fingerprint.Finding:
+    """What a search found, without the matches that may not be told of."""
+    told = set(records.visible([match.entry for match in found.matches]))
+    matches = tuple(match for match in found.matches if match.entry in told)
+    if len(matches) == len(found.matches):
+        return found
+    outcome = found.outcome if matches else fingerprint.Outcome.NONE
+    return replace(found, outcome=outcome, matches=matches, within=len(matches))
+
+
+def revocation_finding(records: Records, named: Sequence[int]) -> Finding[RevocationState]:
     """Which of the entries that were pointed to are revoked."""
     revoked = tuple(
         index
         for index in named
-        if any(isinstance(one, Revocation) for one in find_statements(library.session, index))
+        if any(isinstance(one, Revocation) for one in find_statements(records.session, index))
     )
     state = RevocationState.REVOKED if revoked else RevocationState.STANDS
-    caveat = f"as of {log_size(library.session)} entries; a later entry may revoke"
+    caveat = f"as of {log_size(records.session)} entries; a later entry may revoke"
     check = Check(RECORD_VERSION, "revoked entries", number(len(revoked)), None, caveat)
     return Finding(state, check, revoked)
 
 
-def origin_finding(library: Library, named: Sequence[int]) -> Finding[OriginState]:
+def origin_finding(records: Records, named: Sequence[int]) -> Finding[OriginState]:
     """Which of the entries that were pointed to are of pictures that were only marked here."""
     brought = tuple(
-        index for index in named if isinstance(read_record(library.session, index), Marking)
+        index for index in named if isinstance(read_record(records.session, index), Marking)
     )
     state = OriginState.ON_REQUEST if brought else OriginState.MADE
     caveat = "an upload's record says nothing of how the picture was made"

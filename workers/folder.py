@@ -21,7 +21,7 @@ import platformdirs
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from cryptography import x509
-from sqlalchemy import URL, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DatabaseError
 
 import migrations
@@ -35,12 +35,12 @@ from provenance.manifest.read import Trust, open_trust
 from provenance.manifest.write import Signer
 from provenance.pkcs11 import open_token, parse_place
 from provenance.pki import TestPki
+from provenance.settings import DATABASE, ELSEWHERE, database_url, sqlite_url
 from workers import policy
 from workers.policy import Labels
 
 TENANT = "local"
 KEYS = "keys.json"
-DATABASE = "countermark.db"
 ANCHOR = "anchor"
 CLAIM_TOKEN, CLAIM_PIN = "claim-token.json", "claim-pin"  # for a claim key in a token
 PRODUCTION = "production"  # that it is there is what counts, whatever it says
@@ -75,12 +75,14 @@ def data_folder(environment: Mapping[str, str]) -> Path:
     return Path(named) if named else platformdirs.user_data_path("countermark")
 
 
-def make(folder: Path, *, origin: str | None = None, now: datetime) -> Keyring:
+def make(
+    folder: Path, *, origin: str | None = None, now: datetime, database: str | None = None
+) -> Keyring:
     """A new data folder: a key a purpose, an empty log and its first checkpoint; or nothing.
 
     Built beside its place and renamed into it, which only an empty folder allows. `origin` is the
     log's name for ever, by default one that no other log has. The claim key's certificate is of a
-    test, and says so.
+    test, and says so. `database` is the URL of one elsewhere, which the folder then names.
     """
     place = folder.resolve()
     _check_free(folder, place)
@@ -90,7 +92,7 @@ def make(folder: Path, *, origin: str | None = None, now: datetime) -> Keyring:
     except OSError as e:
         raise NoFolder(f"cannot make {folder}: {e.strerror}") from e
     try:
-        made = _fill(new, origin or f"countermark-{secrets.token_hex(8)}", now)
+        made = _fill(new, origin or f"countermark-{secrets.token_hex(8)}", now, database)
         sync_folder(new)
         new.rename(place)
         sync_folder(place.parent)
@@ -102,15 +104,19 @@ def make(folder: Path, *, origin: str | None = None, now: datetime) -> Keyring:
 
 
 @contextmanager
-def open_folder(folder: Path) -> Iterator[DataFolder]:
-    """The data folder, its tables brought up to date, its connections closed afterwards."""
-    keys = _load(folder)
-    for name in (DATABASE, ANCHOR):
+def open_folder(folder: Path, *, database: str | None = None) -> Iterator[DataFolder]:
+    """The data folder, its tables brought up to date, its connections closed afterwards.
+
+    `database` is the URL of another database than the folder's own.
+    """
+    keys = load_keyring(folder)
+    url = database or database_url(folder)
+    for name in (ANCHOR, *([DATABASE] if url == sqlite_url(folder) else [])):
         if not (folder / name).is_file():
             raise NoFolder(f"{folder / name} is missing: restore it, the log cannot go on without")
-    engine = connect(_url(folder / DATABASE))
+    engine = connect(url)
     try:
-        _check_tables(engine, folder / DATABASE)
+        _check_tables(engine, folder)
         production, labels = os.path.lexists(folder / PRODUCTION), policy.load(folder)
         yield DataFolder(folder, keys, engine, folder / ANCHOR, production, labels)
     finally:
@@ -175,7 +181,7 @@ def check_production(
 
 def load_keys(folder: Path) -> MarkKeys:
     """The mark keys of a data folder."""
-    return _load(folder).marks()
+    return load_keyring(folder).marks()
 
 
 def _load_signer(folder: Path, now: datetime) -> Signer:
@@ -195,7 +201,8 @@ def _load_signer(folder: Path, now: datetime) -> Signer:
     return open_token(parse_place(named, pin, name=str(token)), certificates, now=now)
 
 
-def _load(folder: Path) -> Keyring:
+def load_keyring(folder: Path) -> Keyring:
+    """All keys of a data folder, as they are now."""
     if not (folder / KEYS).exists():
         raise NoFolder(f"no keys in {folder}: run `countermark init` first")
     return keyring.load(folder / KEYS)
@@ -208,7 +215,7 @@ def _check_free(folder: Path, place: Path) -> None:
         raise NoFolder(f"{folder} is not an empty folder; nothing was changed")
 
 
-def _fill(new: Path, origin: str, now: datetime) -> Keyring:
+def _fill(new: Path, origin: str, now: datetime, database: str | None) -> Keyring:
     owners = {one: origin if one is Purpose.LOG else TENANT for one in MADE_HERE}
     keyring.create(new / KEYS, owners, now=now)
     policy.save(new, policy.NO_LABELS)
@@ -217,7 +224,10 @@ def _fill(new: Path, origin: str, now: datetime) -> Keyring:
         new / KEYS,
         lambda ring: keyring.rotate(ring, Purpose.CLAIM, TENANT, now=now, material=material),
     )
-    engine = connect(_url(new / DATABASE))
+    if database is not None:
+        write_file(new / ELSEWHERE, f"{database}\n".encode())
+        (new / ELSEWHERE).chmod(0o600)  # the URL may hold a password
+    engine = connect(database_url(new))
     try:
         migrations.upgrade(engine)
         sign_checkpoint(engine, made.log_signers(), new / ANCHOR)
@@ -226,8 +236,9 @@ def _fill(new: Path, origin: str, now: datetime) -> Keyring:
     return made
 
 
-def _check_tables(engine: Engine, file: Path) -> None:
-    """Brings the tables up to date; raises NoFolder for a file that is no database of ours."""
+def _check_tables(engine: Engine, folder: Path) -> None:
+    """Brings the tables up to date; raises NoFolder for what is no database of ours."""
+    file = engine.url.render_as_string() if engine.url.host else folder / DATABASE
     head = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
     try:
         with snapshot(engine) as session:
@@ -238,7 +249,3 @@ def _check_tables(engine: Engine, file: Path) -> None:
         raise NoFolder(f"{file} cannot be read as a database of Countermark: {e.orig}") from e
     except CommandError as e:
         raise NoFolder(f"{file} was made by a newer version of Countermark: {e}") from e
-
-
-def _url(file: Path) -> str:
-    return URL.create("sqlite", database=str(file)).render_as_string()

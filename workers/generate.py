@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from torch import Tensor
 
 from generators.catalog import Generator
 from generators.sampling import Drawn, Request, draw
@@ -18,6 +20,7 @@ from provenance.image import Pixels, encode_png, read_image
 from provenance.robustness.attacks import Attack, attacked
 from provenance.watermark.detect import Finding, Outcome, detect
 from provenance.watermark.keys import Key
+from provenance.watermark.mark import Mark
 from provenance.watermark.search import FULL, QUICK, Plan
 from workers.marking import Kind, Marker, request_id
 from workers.policy import NO_LABELS, Labels
@@ -77,6 +80,37 @@ def generate(
     The mark is read back under the label that people see, so what counts is what leaves.
     What does not reach TARGET at any strength is drawn as it reads best, if verifying finds it so.
     """
+    made = attempt(
+        generator,
+        marker,
+        requests,
+        mark=mark,
+        key=key,
+        survive=survive,
+        labels=labels,
+        progress=progress,
+    )
+    for marked in made:
+        check_carries(marked)
+    return made
+
+
+def attempt(
+    generator: Generator,
+    marker: Marker,
+    requests: Sequence[Request],
+    *,
+    mark: Kind,
+    key: Key,
+    survive: Attack | None = None,
+    labels: Labels = NO_LABELS,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    show: Callable[[Sequence[int], Tensor], None] = lambda numbers, tokens: None,
+) -> list[Marked]:
+    """Each request drawn as it reads best; no picture may leave that `check_carries` refuses.
+
+    `show` is given the numbers (B) of the requests being drawn, and their tokens (B, h, w) so far.
+    """
     best: dict[int, Marked] = {}
     ladder = STRENGTHS[:1] if mark is Kind.SWAP else STRENGTHS  # a swap has no strength
     for strength in ladder:
@@ -84,29 +118,24 @@ def generate(
         for start in range(0, len(left), BATCH):
             numbers = left[start : start + BATCH]
             batch = [requests[number] for number in numbers]
-            drawn = _draw(generator, marker, batch, mark, key, strength, progress)
+            watermarks = [_watermark(marker, one, mark, key, strength) for one in batch]
+            drawn = draw(
+                generator.model,
+                generator.codec,
+                batch,
+                watermarks=watermarks,
+                progress=progress,
+                show=partial(show, numbers),
+            )
             for number, picture in zip(numbers, drawn, strict=True):
                 marked = _read_back(marker, picture, mark, key, strength, survive, labels)
                 best[number] = min(best.get(number, marked), marked, key=lambda m: m.p)
-    for marked in best.values():
-        _check_carries(marked)
     return [best[number] for number in range(len(requests))]
 
 
-def _draw(
-    generator: Generator,
-    marker: Marker,
-    batch: Sequence[Request],
-    mark: Kind,
-    key: Key,
-    strength: float,
-    progress: Callable[[int, int], None],
-) -> list[Drawn]:
-    watermarks = [
-        marker.watermark(mark, key, request_id(generator.name, r.prompt, r.seed), delta=strength)
-        for r in batch
-    ]
-    return draw(generator.model, generator.codec, batch, watermarks=watermarks, progress=progress)
+def _watermark(marker: Marker, request: Request, mark: Kind, key: Key, strength: float) -> Mark:
+    wish = request_id(marker.name, request.prompt, request.seed)
+    return marker.watermark(mark, key, wish, delta=strength)
 
 
 def _read_back(
@@ -134,7 +163,8 @@ def _found(marker: Marker, pixels: Pixels, key: Key, plan: Plan) -> Finding:
     return detect(search.views(), marker.banks([key]), planned=search.planned)
 
 
-def _check_carries(marked: Marked) -> None:
+def check_carries(marked: Marked) -> None:
+    """Raise WeakMark unless the mark was read back from the file and after the attack."""
     request = marked.drawn.request
     picture = f"{request.prompt!r}, seed {request.seed}: the picture"
     _check_detected(marked.finding, f"{picture} cannot carry the mark")

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import uuid4
+
+from sqlalchemy.orm import Session
 
 from provenance import fingerprint
 from provenance.database import snapshot, transaction
@@ -28,7 +30,7 @@ from provenance.fingerprint import Fingerprint, format_fingerprint
 from provenance.image import pixel_digest, read_image
 from provenance.ledger import record as ledger
 from provenance.ledger.anchor import sign_checkpoint
-from provenance.ledger.log import Draft, append, prove
+from provenance.ledger.log import Draft, Entry, append, prove
 from provenance.ledger.policy import Policy, format_policy
 from provenance.ledger.proof import format_proof
 from provenance.ledger.record import (
@@ -52,7 +54,7 @@ from workers.folder import DataFolder
 from workers.generate import Marked
 from workers.mark import MarkedUpload
 from workers.marking import Marker
-from workers.policy import OtherPolicy
+from workers.policy import Labels, OtherPolicy
 from workers.softbinding import bind_looks, bind_mark
 
 POLICY = "marked/1"  # every picture carries a mark; no concept is erased
@@ -62,7 +64,21 @@ class Untrusted(ProvenanceError):
     """The signer's certificate does not lead to the authority that verifying trusts."""
 
 
-M = TypeVar("M", Marked, MarkedUpload)
+class Brought(Protocol):
+    """A picture that was brought to be marked, as it is signed."""
+
+    @property
+    def png(self) -> bytes: ...
+
+    @property
+    def list_index(self) -> int: ...
+
+    @property
+    def number(self) -> int | None: ...
+
+
+M = TypeVar("M")
+U = TypeVar("U", bound=Brought)
 
 
 @dataclass(frozen=True)
@@ -77,8 +93,8 @@ class Sealed(Generic[M]):
 
 
 @dataclass(frozen=True)
-class _Signed(Generic[M]):
-    """A signed file that is not recorded yet."""
+class Signed(Generic[M]):
+    """A signed file that is not recorded yet, and so must not be given out."""
 
     marked: M
     file: bytes
@@ -101,11 +117,11 @@ def seal(
     Raises Untrusted if verifying with this trust would not believe what was signed, and OtherPolicy
     for a picture without the labels that the folder's policy asks for.
     """
-    if any(picture.labels != folder.labels for picture in pictures):
-        raise OtherPolicy("a picture does not have the labels that the policy of its folder says")
-    now = datetime.now(UTC).replace(microsecond=0)
-    signed = [_sign(picture, signer, marker, key, now) for picture in pictures]
-    return _record(folder, signed, trust)
+    ids = [str(uuid4()) for _ in pictures]
+    signed = sign_pictures(
+        signer, pictures, ids, labels=folder.labels, trust=trust, marker=marker, key=key
+    )
+    return _record(folder, signed)
 
 
 def seal_upload(
@@ -123,19 +139,16 @@ def seal_upload(
 
     Raises Untrusted as `seal` does, and Duplicate if another record took its number meanwhile.
     """
-    now = datetime.now(UTC).replace(microsecond=0)
-    signed = _sign_upload(upload, signer, marker, key, now, original=original, parent=parent)
-    return _record(folder, [signed], trust)[0]
+    id, digest = str(uuid4()), sha256(original).digest()
+    signed = sign_upload(signer, upload, id, original=digest, parent=parent, marker=marker, key=key)
+    check_trusted(signed.file, trust)
+    return _record(folder, [signed])[0]
 
 
-def _record(folder: DataFolder, signed: Sequence[_Signed[M]], trust: Trust) -> list[Sealed[M]]:
-    """Read back, append, cover by a checkpoint, prove: in this order."""
-    for one in signed:
-        _check_trusted(one.file, trust)
+def _record(folder: DataFolder, signed: Sequence[Signed[M]]) -> list[Sealed[M]]:
+    """Append, cover by a checkpoint, prove: in this order."""
     with transaction(folder.engine) as session:
-        entries = append(session, [Draft(one.record, (one.opening,)) for one in signed])
-        for one, entry in zip(signed, entries, strict=True):
-            fingerprint.store(session, entry.index, one.fingerprint)
+        entries = record(session, signed)
     sign_checkpoint(folder.engine, folder.keyring.log_signers(), folder.anchor)
     with snapshot(folder.engine) as session:
         return [
@@ -150,21 +163,56 @@ def _record(folder: DataFolder, signed: Sequence[_Signed[M]], trust: Trust) -> l
         ]
 
 
-def _check_trusted(file: bytes, trust: Trust) -> None:
+def sign_pictures(
+    signer: Signer,
+    pictures: Sequence[Marked],
+    ids: Sequence[str],
+    *,
+    labels: Labels,
+    trust: Trust,
+    marker: Marker,
+    key: Key,
+) -> list[Signed[Marked]]:
+    """Pictures that `key` marked, signed, to be recorded under these ids.
+
+    Raises OtherPolicy for a picture without the labels that the policy says, and Untrusted.
+    """
+    if any(picture.labels != labels for picture in pictures):
+        raise OtherPolicy("a picture does not have the labels that the policy of its folder says")
+    now = datetime.now(UTC).replace(microsecond=0)
+    signed = [
+        _sign(picture, id, signer, marker, key, now)
+        for picture, id in zip(pictures, ids, strict=True)
+    ]
+    for one in signed:
+        check_trusted(one.file, trust)
+    return signed
+
+
+def record(session: Session, signed: Sequence[Signed[M]]) -> list[Entry]:
+    """The entries and fingerprints of signed pictures, once the caller's transaction commits."""
+    entries = append(session, [Draft(one.record, (one.opening,)) for one in signed])
+    for one, entry in zip(signed, entries, strict=True):
+        fingerprint.store(session, entry.index, one.fingerprint)
+    return entries
+
+
+def check_trusted(file: bytes, trust: Trust) -> None:
+    """Raise Untrusted unless verifying with this trust believes what was just signed."""
     found = read(file, trust, now=datetime.now(UTC))
     if found.state is not State.TRUSTED:
         raise Untrusted(f"the manifest just signed reads as {found.state}: {found.detail}")
 
 
 def _sign(
-    marked: Marked, signer: Signer, marker: Marker, key: Key, now: datetime
-) -> _Signed[Marked]:
+    marked: Marked, id: str, signer: Signer, marker: Marker, key: Key, now: datetime
+) -> Signed[Marked]:
     assert marked.finding.match is not None, "a mark that is not found is not given out"
     mark = ledger.Mark(marker.scheme(marked.mark).name, key.key_id)
-    number, labels = str(uuid4()), marked.labels
+    labels = marked.labels
     test = find_test(signer.chain) is not None
     policy = Policy(POLICY, test=test, producer=labels.producer, label=labels.text)
-    labelled = labels.write(marked.png, number)
+    labelled = labels.write(marked.png, id)
     pixels = read_image(labelled, name="the picture just drawn")
     looks = fingerprint.fingerprint(pixels)
     weights, software = marker.spec.transformer.digest, version("countermark")
@@ -177,9 +225,9 @@ def _sign(
     )
     file = sign(labelled, claim, signer).file
     opening = _opening("prompt", marked.drawn.request.prompt.encode())
-    record = Picture(
+    made = Picture(
         at=now,
-        id=number,
+        id=id,
         software=f"countermark {software}",
         generator=marker.name,
         weights=Digest(weights),
@@ -192,19 +240,24 @@ def _sign(
         manifest=claim.label,
         commitments=(commit(opening),),
     )
-    return _Signed(marked, file, record, opening, looks)
+    return Signed(marked, file, made, opening, looks)
 
 
-def _sign_upload(
-    upload: MarkedUpload,
+def sign_upload(
     signer: Signer,
-    marker: Marker,
-    key: Key,
-    now: datetime,
+    upload: U,
+    id: str,
     *,
     original: bytes,
     parent: Parent,
-) -> _Signed[MarkedUpload]:
+    marker: Marker,
+    key: Key,
+) -> Signed[U]:
+    """An upload that `key` marked, signed, to be recorded under this id and read back before.
+
+    `original` is the SHA-256 of the file that was brought.
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
     mark = ledger.Mark(marker.posthoc.scheme.name, key.key_id)
     pixels = read_image(upload.png, name="the picture just marked")
     looks = fingerprint.fingerprint(pixels)
@@ -217,10 +270,10 @@ def _sign_upload(
         looks=None if numbered else bind_looks(looks),
     )
     file = sign(upload.png, claim, signer, parent=parent).file
-    opening = _opening("original", sha256(original).digest())
-    record = Marking(
+    opening = _opening("original", original)
+    made = Marking(
         at=now,
-        id=str(uuid4()),
+        id=id,
         software=f"countermark {version('countermark')}",
         codec=marker.name,
         weights=Digest(marker.spec.codec.digest),
@@ -232,7 +285,7 @@ def _sign_upload(
         manifest=claim.label,
         commitments=(commit(opening),),
     )
-    return _Signed(upload, file, record, opening, looks)
+    return Signed(upload, file, made, opening, looks)
 
 
 def _opening(field: str, value: bytes) -> Opening:

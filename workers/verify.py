@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from provenance.image import Pixels, pixel_digest, read_image
 from provenance.ledger.record import Digest
 from provenance.verdict.table import Verdict, decide
-from provenance.watermark.detect import Finding, detect
+from provenance.watermark.detect import Finding, View, detect
 from provenance.watermark.keys import Key
 from provenance.watermark.search import Cost, Plan
 from workers.examine import Library, examine
@@ -25,6 +25,7 @@ class Verified:
     height: int
     mark: Finding
     cost: Cost
+    view: View | None  # how the picture was read when the search ended; None: not at all
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Judged:
 
 def verify(data: bytes, *, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:
     """Look for any mark of these keys; raises Unreadable for what is no picture."""
-    return _search(read_image(data, name=name), name, marker, keys, plan)
+    return search_marks(read_image(data, name=name), name, marker, keys, plan)
 
 
 def judge(
@@ -53,13 +54,25 @@ def judge(
 ) -> Judged:
     """Mark, record, manifest, fingerprint and revocations; raises Unreadable."""
     pixels = read_image(data, name=name)
-    verified = _search(pixels, name, marker, keys, plan)
+    verified = search_marks(pixels, name, marker, keys, plan)
     verdict = decide(examine(library, data, pixels, verified.mark))
     file = Digest(sha256(data).digest())
     return Judged(verified, verdict, file, Digest(pixel_digest(pixels)))
 
 
-def _search(pixels: Pixels, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:
+def search_marks(
+    pixels: Pixels, name: str, marker: Marker, keys: Sequence[Key], plan: Plan
+) -> Verified:
+    """Look for any mark of these keys in pixels (3, H, W)."""
     search = marker.search(pixels, plan)
-    finding = detect(search.views(), marker.banks(keys), planned=search.planned)
-    return Verified(name, pixels.shape[2], pixels.shape[1], finding, search.cost)
+    last: list[View] = []
+    finding = detect(_kept(search.views(), last), marker.banks(keys), planned=search.planned)
+    view = last[0] if last else None
+    return Verified(name, pixels.shape[2], pixels.shape[1], finding, search.cost, view)
+
+
+def _kept(views: Iterable[View], last: list[View]) -> Iterator[View]:
+    """The views, of which `last` holds the newest: a search stops at the one that it found."""
+    for view in views:
+        last[:] = [view]
+        yield view

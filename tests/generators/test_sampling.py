@@ -46,7 +46,8 @@ class ToyRun:
         self._step += 1
 
     def tokens(self) -> Tensor:
-        return self._kept.reshape(-1, 2, 2)
+        kept: Tensor = self._kept
+        return kept.reshape(-1, 2, 2)
 
 
 class ToyModel:

@@ -31,13 +31,13 @@ from provenance.pki import (
     pem,
     refuse_test_pki,
 )
+from provenance.settings import DATABASE
 from tests.provenance.ledger.logs import picture
 from tests.provenance.tokens import Token, needs_softhsm
 from workers.folder import (
     ANCHOR,
     CLAIM_PIN,
     CLAIM_TOKEN,
-    DATABASE,
     KEYS,
     PRODUCTION,
     TENANT,

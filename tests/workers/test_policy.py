@@ -17,6 +17,7 @@ from provenance.database import snapshot
 from provenance.image import Pixels, read_image
 from provenance.ledger.log import log_size
 from provenance.ledger.policy import Policy, parse_policy
+from provenance.ledger.record import Picture
 from provenance.manifest.errors import BadLabel
 from provenance.manifest.tc260 import NAMESPACE
 from provenance.manifest.visible import draw_label
@@ -25,7 +26,7 @@ from provenance.watermark.search import QUICK
 from tests.workers.toys import generator, key
 from workers.examine import open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import WeakMark, generate
+from workers.generate import Marked, WeakMark, generate
 from workers.marking import Kind
 from workers.policy import FILE, FONT, NO_LABELS, BadPolicy, Labels, OtherPolicy, load, save
 from workers.seal import Sealed, seal
@@ -53,7 +54,7 @@ def folder(tmp_path: Path) -> Iterator[DataFolder]:
         yield opened
 
 
-def sealed(folder: DataFolder, tmp_path: Path, labels: Labels) -> Sealed:
+def sealed(folder: DataFolder, tmp_path: Path, labels: Labels) -> Sealed[Marked]:
     """A toy picture with these labels, signed and recorded."""
     toy, marker = generator(tmp_path)
     own = folder.keyring.marks().active(TENANT)
@@ -68,6 +69,7 @@ def test_labels_are_in_the_file_that_leaves_and_in_its_record(
     folder: DataFolder, tmp_path: Path
 ) -> None:
     one = sealed(folder, tmp_path, folder.labels)
+    assert isinstance(one.record, Picture)
     said = parse_policy(one.record.policy)
     assert said == Policy("marked/1", test=True, producer=CODE, label="AI")
     with Image.open(BytesIO(one.file)) as file:

@@ -17,6 +17,7 @@ from generators.catalog import GENERATORS, load_generator
 from generators.sampling import Request
 from provenance.files import write_file
 from provenance.ledger.policy import parse_policy
+from provenance.ledger.record import Picture
 from provenance.pki import TEST_ORGANIZATION
 from provenance.robustness.attacks import Attack, find
 from workers.commands import Usage
@@ -118,6 +119,7 @@ def describe(file: Path, sealed: Sealed[Marked]) -> str:
     finding, survived = picture.finding, picture.survived
     strength = "" if picture.mark is Kind.SWAP else f" of {picture.strength:g} nats"
     after = f", after {survived.attack} {survived.finding.corrected:.1e}" if survived else ""
+    assert isinstance(sealed.record, Picture), "what is drawn is recorded as drawn"
     test = f" with a certificate of a test ({TEST_ORGANIZATION})"
     signed = f"signed{test if parse_policy(sealed.record.policy).test else ''}"
     return (

@@ -17,7 +17,9 @@ from cryptography import x509
 from rich.console import Console
 from rich.table import Table
 
-from provenance import keyring
+from provenance import callers, keyring
+from provenance.callers import Scope
+from provenance.database import transaction
 from provenance.keyring import Keyring
 from provenance.keys import (
     CHECKING,
@@ -30,6 +32,7 @@ from provenance.keys import (
 )
 from provenance.ledger.note import format_vkey
 from provenance.rotation import change_keys
+from workers.access import issue
 from workers.commands import Usage, moment
 from workers.folder import TENANT, DataFolder, data_folder, open_folder
 
@@ -54,6 +57,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     revoke.add_argument("--key", required=True, metavar="ID")
     revoke.add_argument("--since", type=moment, required=True, metavar="TIME")
     revoke.set_defaults(run=run_revoke)
+    create = acts.add_parser("create", help="an API key of the service, shown once")
+    create.add_argument("--scope", type=Scope, choices=list(Scope), action="append", required=True)
+    create.add_argument("--tenant", default=TENANT, metavar="NAME")
+    create.add_argument("--name", default="", metavar="TEXT", help="what it is for")
+    create.add_argument("--expires", type=moment, metavar="TIME", help="default: never")
+    create.set_defaults(run=run_create)
+    withdraw = acts.add_parser("withdraw", help="accept an API key no more")
+    withdraw.add_argument("id", metavar="ID", help="the 12 characters after cm_")
+    withdraw.set_defaults(run=run_withdraw)
     for command in (rotate, revoke):
         command.add_argument(
             "--certificate", type=Path, metavar="PEM", help="of a new claim key, leaf first"
@@ -139,6 +151,26 @@ def run_revoke(options: argparse.Namespace, console: Console) -> int:
     )
     with open_folder(data_folder(os.environ)) as folder:
         return report(folder, change(folder, step, now), console)
+
+
+def run_create(options: argparse.Namespace, console: Console) -> int:
+    """Make an API key; it alone goes to standard output."""
+    now = datetime.now(UTC)
+    scopes, expires = options.scope, options.expires
+    with open_folder(data_folder(os.environ)) as folder:
+        made = issue(folder, options.tenant, scopes, name=options.name, now=now, expires=expires)
+    said = f"API key {made.caller.id} of {options.tenant}; it cannot be shown again:"
+    console.print(said, markup=False, highlight=False)
+    print(made.token)  # noqa: T201
+    return 0
+
+
+def run_withdraw(options: argparse.Namespace, console: Console) -> int:
+    """Accept an API key no more."""
+    with open_folder(data_folder(os.environ)) as folder, transaction(folder.engine) as session:
+        callers.revoke(session, options.id, now=datetime.now(UTC))
+    console.print(f"API key {options.id} is withdrawn", markup=False, highlight=False)
+    return 0
 
 
 def change(folder: DataFolder, step: Callable[[Keyring], Keyring], now: datetime) -> Keyring:

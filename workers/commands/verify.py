@@ -103,6 +103,14 @@ def as_json(found: Judged, plan: str) -> dict[str, Any]:
         "file": verified.name,
         "width": verified.width,
         "height": verified.height,
+        **verdict_json(verdict),
+        "mark": mark_json(verified, plan),
+    }
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict and its findings with plain values."""
+    return {
         "verdict": {
             "outcome": verdict.outcome.value,
             "says": MEANING[verdict.outcome].says,
@@ -112,7 +120,6 @@ def as_json(found: Judged, plan: str) -> dict[str, Any]:
             "entries": verdict.entries,
         },
         "findings": {name: finding_json(one) for name, one in findings(verdict)},
-        "mark": mark_json(verified, plan),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from provenance.pki import TEST_ORGANIZATION
 from tests.workers.commands.toy_model import installation
+from tests.workers.toys import generator
 from workers.command import main
 
 WISH = ["generate", "grey", "--seed", "3", "--model", "toy"]
@@ -14,7 +15,8 @@ WISH = ["generate", "grey", "--seed", "3", "--model", "toy"]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with installation(tmp_path_factory.mktemp("home")) as folder:
+    place = tmp_path_factory.mktemp("home")
+    with installation(place, generator(place)[0].spec) as folder:
         yield folder
 
 

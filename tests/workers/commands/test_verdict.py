@@ -23,6 +23,7 @@ from tests.provenance.ledger.logs import picture
 from tests.workers.commands.test_proof import HEAVY
 from tests.workers.commands.test_proof import ROOT as TREE
 from tests.workers.commands.toy_model import installation
+from tests.workers.toys import generator
 from workers.command import main
 from workers.commands.verdict import check_record
 from workers.folder import TENANT, open_folder
@@ -39,7 +40,8 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with installation(tmp_path_factory.mktemp("home")) as path:
+    place = tmp_path_factory.mktemp("home")
+    with installation(place, generator(place)[0].spec) as path:
         for name, seed in (("a", "3"), ("b", "4")):
             drawn = ["generate", "grey", "--model", "toy", "--seed", seed, "--out", f"{name}.png"]
             assert main(drawn) == 0

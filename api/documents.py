@@ -1,0 +1,274 @@
+"""The JSON that goes in and out, field by field, with units and limits; checked here and only here.
+
+What comes in may hold no other fields. Times are RFC 3339 in UTC; lengths of pictures are in
+pixels; digests are SHA-256 in lower-case hexadecimal.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from provenance.jobs import State
+from provenance.wishes import LARGEST_SEED, LONGEST_PROMPT, MOST_PICTURES
+
+LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+TEXT = r"^[^\x00]*$"
+DIGEST = r"^[0-9a-f]{64}$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+MOST_WISHES = 100  # of one batch
+MOST_EXHIBITS = 1_000  # of one evidence pack over HTTP
+LARGEST_INDEX = 2**53 - 1  # exact in every JSON reader
+
+
+def _whole(value: object) -> object:
+    """4.0 is a whole number in JSON, which has but one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _no_number(value: object) -> object:
+    """0 equals False, and is no truth value all the same."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("not a truth value")
+    return value
+
+
+Prompt = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_PROMPT,
+        pattern=LINE,
+        description=f"What to draw, in one line of 1 to {LONGEST_PROMPT} characters.",
+    ),
+]
+ModelName = Annotated[
+    str,
+    Field(pattern=NAME, description="A name that GET /v1/models lists.", examples=["icons-128"]),
+]
+Seed = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=LARGEST_SEED - MOST_PICTURES,
+        description="Picture k (from 0) is drawn with seed + k; the same wish and seed give the "
+        "same picture. Drawn at random if left out.",
+    ),
+    BeforeValidator(_whole),
+]
+Marks = Annotated[
+    Literal["lexical", "swap", "both"],
+    Field(description="How the invisible mark is put in while the tokens are sampled."),
+]
+Survive = Annotated[
+    str,
+    Field(
+        pattern=NAME,
+        description="An attack that the mark must survive once, e.g. jpeg-50; none: no attack. An "
+        "attack that the workers do not know fails the job with the fault bad-wish.",
+    ),
+]
+
+
+class Taken(BaseModel):
+    """A document that comes in: no field but these."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Wish(Taken):
+    """Pictures to draw."""
+
+    model: ModelName = "icons-128"
+    prompt: Prompt
+    count: Annotated[
+        int,
+        Field(ge=1, le=MOST_PICTURES, description="How many pictures of this prompt."),
+        BeforeValidator(_whole),
+    ] = 1
+    seed: Seed | None = None
+    mark: Marks = "lexical"
+    survive: Survive = "none"
+
+
+class Batch(Taken):
+    """Several wishes, all of which are queued or none."""
+
+    generations: Annotated[
+        list[Wish],
+        Field(min_length=1, max_length=MOST_WISHES, description="The wishes, in order."),
+    ]
+
+
+class Ours(Taken):
+    """What the OpenAI API has no field for."""
+
+    mark: Marks = "lexical"
+    survive: Survive = "none"
+
+
+class OpenAIWish(Taken):
+    """The request of the OpenAI API, as far as it means something here."""
+
+    model: ModelName = "icons-128"
+    prompt: Prompt
+    n: (
+        Annotated[
+            int,
+            Field(ge=1, le=MOST_PICTURES, description="How many pictures."),
+            BeforeValidator(_whole),
+        ]
+        | None
+    ) = 1
+    size: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^(auto|[1-9][0-9]{1,4}x[1-9][0-9]{1,4})$",
+                description="auto, or WIDTHxHEIGHT in pixels: exactly what the model draws.",
+            ),
+        ]
+        | None
+    ) = "auto"
+    response_format: Annotated[
+        Literal["b64_json", "url"] | None,
+        Field(
+            description="b64_json: the file in the answer. url: a link, which needs the same API "
+            "key to be followed."
+        ),
+    ] = "b64_json"
+    output_format: Annotated[
+        Literal["png"] | None, Field(description="The media type of the files: PNG.")
+    ] = "png"
+    seed: Seed | None = None
+    user: Annotated[str, Field(max_length=200, description="Ignored, and not kept.")] | None = None
+    quality: Annotated[
+        Literal["auto", "standard"] | None, Field(description="There is one quality here.")
+    ] = "auto"
+    background: Annotated[
+        Literal["auto", "opaque"] | None, Field(description="Pictures are opaque here.")
+    ] = "auto"
+    moderation: Annotated[Literal["auto"] | None, Field(description="There is one policy.")] = (
+        "auto"
+    )
+    stream: Annotated[
+        Literal[False] | None,
+        Field(description="Streams are at /v1/generations/{job}/events instead."),
+        BeforeValidator(_no_number),
+    ] = False
+    countermark: Ours | None = None
+
+
+class Progress(BaseModel):
+    done: Annotated[int, Field(description="Steps that are done.", ge=0)]
+    total: Annotated[int, Field(description="Steps in all; 0 before the first.", ge=0)]
+
+
+class Fault(BaseModel):
+    code: Annotated[str, Field(description="Why the job failed, by a name that stays.")]
+    detail: Annotated[str, Field(description="The same for people.")]
+
+
+class Image(BaseModel):
+    """A picture that was made, marked, signed and recorded."""
+
+    id: Annotated[str, Field(description="UUID.")]
+    url: Annotated[str, Field(description="The file; needs an API key of the tenant.")]
+    proof: Annotated[str, Field(description="The .tlog-proof file, once a checkpoint covers it.")]
+    manifest: Annotated[str, Field(description="The C2PA manifest store of the file.")]
+    entry: Annotated[int, Field(ge=0, description="Index of its record in the log.")]
+    sha256: Annotated[str, Field(pattern=DIGEST, description="Digest of the file.")]
+    media_type: str
+    width: Annotated[int, Field(ge=1, description="In pixels.")]
+    height: Annotated[int, Field(ge=1, description="In pixels.")]
+    created: datetime
+    facts: Annotated[
+        dict[str, Any], Field(description="How it was made, as the worker reports it.")
+    ]
+
+
+class Job(BaseModel):
+    """Work that was asked for."""
+
+    id: Annotated[str, Field(description="UUID.")]
+    state: State
+    progress: Progress
+    created: datetime
+    finished: datetime | None
+    fault: Fault | None
+    url: Annotated[str, Field(description="Where to read this again.")]
+
+
+class Generation(Job):
+    object: Literal["generation"] = "generation"
+    request: dict[str, Any]
+    events: Annotated[str, Field(description="Server-sent events of this job.")]
+    images: list[Image]
+
+
+class Generations(BaseModel):
+    data: list[Generation]
+    next: Annotated[str | None, Field(description="Cursor of the next page; null at the end.")]
+
+
+class Queued(BaseModel):
+    generations: list[Generation]
+
+
+class Marking(Job):
+    object: Literal["mark"] = "mark"
+    images: list[Image]
+
+
+class Finding(BaseModel):
+    """What one check found. Without a key, only the state is told."""
+
+    state: str
+    quantity: Annotated[str | None, Field(description="What `value` counts, with its unit.")] = None
+    value: Annotated[str | None, Field(description="Decimal text.")] = None
+    threshold: Annotated[str | None, Field(description="Decimal text.")] = None
+    version: Annotated[str | None, Field(description="Of the check.")] = None
+    caveat: Annotated[str | None, Field(description="What the finding does not mean.")] = None
+    entries: Annotated[list[int], Field(description="Of the log, the caller's own alone.")] = []
+
+
+class Verdict(BaseModel):
+    """What all findings prove together; docs/verdict.md has the table."""
+
+    outcome: str
+    says: str
+    leaves_open: str
+    row: Annotated[int, Field(ge=1, description="The row of the table that fits.")]
+    table: str
+    entries: Annotated[list[int], Field(description="What the verdict is about.")] = []
+
+
+class Overlay(BaseModel):
+    """A picture that shows where evidence lies."""
+
+    name: str
+    says: str
+    media_type: str
+    url: str
+
+
+class Verification(Job):
+    object: Literal["verification"] = "verification"
+    detail: Annotated[
+        Literal["coarse", "full"],
+        Field(description="coarse: asked without a key, so without numbers."),
+    ]
+    sha256: Annotated[str | None, Field(description="Digest of the file.")]
+    width: Annotated[int | None, Field(description="In pixels.")]
+    height: Annotated[int | None, Field(description="In pixels.")]
+    verdict: Verdict | None
+    findings: Annotated[dict[str, Finding], Field(description="By the name of the check.")]
+    mark: Annotated[dict[str, Any] | None, Field(description="The search for marks in numbers.")]
+    overlays: list[Overlay]
+
+
+class Verifications(BaseModel):
+    data: list[Verification]
+    next: Annotated[str | None, Field(description="Cursor of the next page; null at the end.")]

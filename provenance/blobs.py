@@ -1,0 +1,100 @@
+"""Files by the SHA-256 of their bytes, in a folder; nothing in it ever changes.
+
+A file is on the disk, whole and under its name, before its digest is given out, so a row that
+points to a blob never points to nothing. Blobs that no row points to may stay behind after a crash;
+they harm nothing. Whoever keeps blobs elsewhere (S3, say) replaces the four methods of this class.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, NewType
+
+from provenance.errors import ProvenanceError
+from provenance.files import sync_folder
+
+Digest = NewType("Digest", bytes)  # SHA-256, 32 bytes
+DRAFTS = "drafts"  # files being written; what lies here after a crash is rubbish
+
+
+class NoBlob(ProvenanceError):
+    """No bytes of this digest are kept."""
+
+
+class TooLong(ProvenanceError):
+    """More bytes than are taken."""
+
+
+class Upload:
+    """Bytes that come in parts; `finish` gives their digest once they are kept."""
+
+    def __init__(self, blobs: Blobs, file: BinaryIO, draft: Path, limit: int) -> None:
+        self._blobs, self._file, self._draft, self._limit = blobs, file, draft, limit
+        self._hash, self.size = sha256(), 0
+
+    def write(self, part: bytes) -> None:
+        """Takes the next bytes; raises TooLong once there are more than the limit."""
+        self.size += len(part)
+        if self.size > self._limit:
+            raise TooLong(f"more than {self._limit} bytes")
+        self._hash.update(part)
+        self._file.write(part)
+
+    def finish(self) -> Digest:
+        """The digest, once the bytes are on the disk under it."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        digest = Digest(self._hash.digest())
+        self._blobs.keep(self._draft, digest)
+        return digest
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """The blobs of an installation."""
+
+    folder: Path
+
+    def put(self, data: bytes) -> Digest:
+        """The digest of bytes that are kept when this returns."""
+        with self.receive(limit=len(data)) as upload:
+            upload.write(data)
+            return upload.finish()
+
+    @contextmanager
+    def receive(self, *, limit: int) -> Iterator[Upload]:
+        """An upload of at most `limit` bytes; nothing is kept unless it is finished."""
+        draft = self.folder / DRAFTS / secrets.token_hex(16)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with draft.open("xb") as file:
+                yield Upload(self, file, draft, limit)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def get(self, digest: Digest) -> bytes:
+        """The bytes of a digest; raises NoBlob."""
+        try:
+            return self.path(digest).read_bytes()
+        except FileNotFoundError as e:
+            raise NoBlob(f"no bytes of SHA-256 {digest.hex()} are kept") from e
+
+    def path(self, digest: Digest) -> Path:
+        """Where the bytes of a digest are or would be: to be streamed, never to be changed."""
+        name = digest.hex()
+        return self.folder / name[:2] / name
+
+    def keep(self, draft: Path, digest: Digest) -> None:
+        """Gives a whole, synced draft its name."""
+        place = self.path(digest)
+        if not place.parent.exists():
+            place.parent.mkdir(exist_ok=True)
+            sync_folder(self.folder)
+        draft.replace(place)
+        sync_folder(place.parent)

@@ -1,0 +1,61 @@
+"""What the three kinds of job hold: how the door writes them, and the workers read them.
+
+Results are JSON too. `generate` and `mark`: {"pictures": [id, ...]}, the rest is in the pictures'
+own rows (see provenance.pictures). `verify`: {"sha256", "width", "height", "verdict", "findings",
+"mark"} as `countermark verify --json` prints them, "overlays": [{"name", "says", "media",
+"sha256"}], each a blob, and "fingerprint": PDQ's 32 bytes in hexadecimal, null for a picture that
+is too flat; by it the door notices who probes the detector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from provenance.blobs import Digest
+from provenance.jobs import Kind, Wish
+
+MOST_PICTURES = 8  # of one job: what is drawn together
+LONGEST_PROMPT = 500  # characters
+MARKS = ("lexical", "swap", "both")
+SEARCHES = ("quick", "standard", "full")
+NO_ATTACK = "none"
+LARGEST_SEED = 2**53 - 1  # what every JSON reader keeps exact; the last picture's, with its count
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Pictures of one prompt; picture n has the seed `seed + n`."""
+
+    model: str
+    prompt: str
+    seed: int
+    count: int
+    mark: str  # one of MARKS
+    survive: str = NO_ATTACK  # the attack the mark must survive, e.g. jpeg-50
+
+    def wish(self, tenant: str, caller: str | None) -> Wish:
+        """Jobs of one tenant that agree in all but prompt and seed are drawn together."""
+        batch = f"{self.model}/{self.mark}/{self.survive}"
+        return Wish(Kind.GENERATE, tenant, caller, asdict(self), batch=batch, size=self.count)
+
+
+@dataclass(frozen=True)
+class Verify:
+    """A check of the uploaded bytes, against the keys and records of the job's tenant."""
+
+    search: str  # one of SEARCHES
+    name: str = "upload"  # what the caller calls the file; shown, never used
+
+    def wish(self, tenant: str, caller: str | None, upload: Digest) -> Wish:
+        return Wish(Kind.VERIFY, tenant, caller, asdict(self), upload)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark in an uploaded picture."""
+
+    model: str  # whose codec carries the mark
+    name: str = "upload"
+
+    def wish(self, tenant: str, caller: str | None, upload: Digest) -> Wish:
+        return Wish(Kind.MARK, tenant, caller, asdict(self), upload)

@@ -1,0 +1,44 @@
+"""The door's process: what it loads, how soon it is open, how much memory it holds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.api.installations import Installed
+
+ROOT = Path(__file__).parents[2]
+MEGABYTES = 150
+SECONDS = 2.0  # of processor time: other work on the machine does not count
+HEAVY = ("torch", "PIL", "generators", "transformers", "scipy", "pdqhash", "c2pa", "celery")
+START = """
+import json, resource, sys
+from pathlib import Path
+from starlette.testclient import TestClient
+from api.__main__ import main
+from api.app import create_app
+from provenance.settings import read_settings
+app = create_app(read_settings({"COUNTERMARK_DATABASE": sys.argv[1]}, Path(sys.argv[2])))
+used = resource.getrusage(resource.RUSAGE_SELF)
+with TestClient(app) as client:
+    assert client.get("/ready").status_code in (200, 503)
+held = int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1])
+told = {"seconds": used.ru_utime + used.ru_stime, "kilobytes": held, "modules": [*sys.modules]}
+print(json.dumps(told))
+"""
+
+
+def test_the_door_loads_nothing_heavy_and_opens_at_once(here: Installed) -> None:
+    command = [sys.executable, "-c", START, here.settings.database, str(here.settings.data)]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    told = json.loads(said)
+    assert "api.app" in told["modules"]
+    loaded = {name.partition(".")[0] for name in told["modules"]}
+    assert loaded & set(HEAVY) == set()
+    assert not [
+        name for name in told["modules"] if name.startswith("workers.") and name != "workers.queue"
+    ]
+    assert told["kilobytes"] < MEGABYTES * 1024
+    assert told["seconds"] < SECONDS

@@ -1,0 +1,176 @@
+"""Uploads: read by a confined child, judged for their tenant, whatever they do to the child."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from generators.catalog import Spec
+from provenance import pictures
+from provenance.blobs import Digest
+from provenance.callers import Quota
+from provenance.database import snapshot
+from provenance.jobs import Fault, Job, State
+from provenance.ledger.log import read_record
+from provenance.ledger.record import Marking
+from provenance.settings import read_settings
+from tests.workers.shops import Shop, opened
+from tests.workers.toy_catalog import MARKS
+from tests.workers.toy_reader import CALL, DIE, EAT, HANG, PEEK
+from tests.workers.uploads import flat, photograph, toy
+from workers import checking
+from workers.access import add_tenant
+from workers.checking import Desk, check_next, open_desk
+from workers.drawing import draw_next
+from workers.station import Station
+
+QUOTAS = {Quota.PICTURES: 9, Quota.CHECKS: 9}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with opened(tmp_path_factory.mktemp("shop")) as made:
+        yield made
+        made.check()
+
+
+@pytest.fixture(scope="module")
+def desk(shop: Shop) -> Iterator[Desk]:
+    """A desk whose child reads what the shop draws."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield from staffed(shop, patch, shop.studio.generator("toy").spec)
+
+
+@pytest.fixture
+def marking(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk whose child marks uploads."""
+    spec, marker = toy(shop.folder.path)
+    monkeypatch.setenv(MARKS, "yes")
+    monkeypatch.setattr(checking, "load_marker", lambda name: marker)
+    yield from staffed(shop, monkeypatch, spec)
+
+
+def staffed(shop: Shop, patch: pytest.MonkeyPatch, spec: Spec) -> Iterator[Desk]:
+    data = shop.folder.path
+    patch.setenv("COUNTERMARK_DATA", str(data))
+    patch.setattr(checking, "GENERATORS", {"toy": spec})
+    settings = replace(read_settings({}, data), checkers=1)
+    reader = "tests.workers.toy_reader"
+    made = open_desk(Station(settings, shop.folder, shop.blobs, shop.studio.stop, reader))
+    yield made
+    made.sandbox.close()
+
+
+def checked(shop: Shop, desk: Desk, job: Job) -> Job:
+    assert check_next(desk) == 1
+    return shop.read(job)
+
+
+def drawn(shop: Shop, tenant: str = "local", *, seed: int = 1) -> bytes:
+    job = shop.draw("a", tenant=tenant, seed=seed)
+    assert draw_next(shop.studio) == 1
+    return shop.file(job)
+
+
+def test_a_picture_of_ours_is_intact_and_its_tokens_are_shown(shop: Shop, desk: Desk) -> None:
+    found = checked(shop, desk, shop.verify(drawn(shop)))
+    assert found.result is not None, found.detail
+    result = found.result
+    assert result["verdict"]["outcome"] == "intact"
+    assert result["findings"]["mark"]["state"] == "detected"
+    assert result["mark"]["key"].startswith("local.1.")
+    assert (result["width"], result["height"]) == (128, 128)
+    (overlay,) = result["overlays"]
+    with Image.open(BytesIO(shop.blobs.get(Digest(bytes.fromhex(overlay["sha256"]))))) as picture:
+        assert picture.size == (128, 128)
+
+
+def test_a_stranger_s_picture_is_no_evidence(shop: Shop, desk: Desk) -> None:
+    found = checked(shop, desk, shop.verify(photograph(seed=1)))
+    assert found.result is not None
+    assert found.result["verdict"]["outcome"] == "no evidence"
+    assert found.result["overlays"] == []
+
+
+def test_a_tenant_sees_nothing_of_another_s_picture(shop: Shop, desk: Desk) -> None:
+    acme = add_tenant(shop.folder, "acme", quotas=QUOTAS, now=datetime.now(UTC))
+    data = drawn(shop, acme.id, seed=2)
+    own = checked(shop, desk, shop.verify(data, tenant=acme.id))
+    other = checked(shop, desk, shop.verify(data))
+    assert own.result is not None
+    assert other.result is not None
+    assert own.result["verdict"]["outcome"] == "intact"
+    found = other.result["findings"]
+    assert {name: one["entries"] for name, one in found.items()} == dict.fromkeys(found, [])
+    assert found["mark"]["state"] == "not detected"
+    assert found["record"]["state"] == "not recorded"
+    assert found["fingerprint"]["state"] != "match"
+    assert acme.id not in repr(other.result)
+
+
+def test_bytes_that_are_no_picture_are_named_so(shop: Shop, desk: Desk) -> None:
+    for data in (b"", b"GIF89a", photograph()[:100]):
+        found = checked(shop, desk, shop.verify(data))
+        assert (found.state, found.fault) == (State.FAILED, Fault.UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    ("deed", "fault", "said"),
+    [
+        (DIE, Fault.CHECKER_DIED, "ended with -11"),
+        (HANG, Fault.CHECKER_TIMEOUT, "too long"),
+        (EAT, Fault.UNREADABLE, "could not: MemoryError"),
+        (CALL, Fault.UNREADABLE, "could not: PermissionError"),
+        (PEEK, Fault.UNREADABLE, "could not: PermissionError"),
+    ],
+)
+def test_a_decoder_that_is_broken_into_costs_one_job_and_gets_nothing(
+    shop: Shop, desk: Desk, deed: bytes, fault: Fault, said: str
+) -> None:
+    found = checked(shop, desk, shop.verify(photograph() + deed))
+    assert (found.state, found.fault) == (State.FAILED, fault)
+    assert said in (found.detail or "")
+    after = checked(shop, desk, shop.verify(photograph(seed=2)))
+    assert after.state is State.DONE
+
+
+def test_an_upload_that_is_gone_is_named_so(shop: Shop, desk: Desk) -> None:
+    job = shop.verify(b"gone")
+    assert job.wish.upload is not None
+    shop.blobs.path(job.wish.upload).unlink()
+    assert checked(shop, desk, job).fault is Fault.UPLOAD_GONE
+
+
+def test_a_tenant_without_a_key_is_told_so(shop: Shop, desk: Desk) -> None:
+    job = shop.verify(photograph(), tenant="nobody")
+    assert checked(shop, desk, job).fault is Fault.NO_KEY
+
+
+def test_an_upload_is_marked_signed_and_recorded_as_what_it_is(shop: Shop, marking: Desk) -> None:
+    original = photograph(256, 256, seed=3)
+    done = checked(shop, marking, shop.mark(original))
+    assert done.state is State.DONE, done.detail
+    made = shop.file(done)
+    with snapshot(shop.folder.engine) as session:
+        (picture,) = pictures.of_job(session, done.id)
+        record = read_record(session, picture.entry)
+    assert isinstance(record, Marking)
+    assert (record.id, record.file) == (picture.id, sha256(made).digest())
+    assert picture.facts["psnr"] >= 35
+    with Image.open(BytesIO(made)) as opened_:
+        assert opened_.size == (256, 256)
+    found = checked(shop, marking, shop.verify(made))
+    assert found.result is not None
+    assert found.result["findings"]["record"]["entries"] == [picture.entry]
+    assert found.result["findings"]["manifest"]["state"] == "ours"
+
+
+def test_an_upload_that_cannot_carry_a_mark_is_refused(shop: Shop, marking: Desk) -> None:
+    found = checked(shop, marking, shop.mark(flat()))
+    assert (found.state, found.fault) == (State.FAILED, Fault.UNMARKABLE)

@@ -1,0 +1,213 @@
+"""Jobs of drawing: drawn together, ended each for itself, with all their pictures or with none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+from sqlalchemy.orm import Session
+
+from provenance import jobs, pictures, previews
+from provenance.callers import Quota
+from provenance.database import snapshot, transaction
+from provenance.jobs import ATTEMPTS, Claim, Fault, Kind, State
+from provenance.keyring import UnknownKey
+from provenance.ledger.log import find_entries, log_size, read_record
+from provenance.previews import Preview
+from provenance.tables import CheckpointRow
+from tests.workers.shops import Shop, opened
+from tests.workers.toys import generator
+from workers import drawing, seal
+from workers.access import add_tenant
+from workers.drawing import draw_next
+from workers.keeping import sequence, sweep
+
+QUOTAS = {Quota.PICTURES: 9, Quota.CHECKS: 9}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with opened(tmp_path) as made:
+        yield made
+        made.check()
+
+
+def test_a_wish_ends_as_recorded_pictures(shop: Shop) -> None:
+    job = shop.draw("two of them", count=2, seed=5)
+    assert draw_next(shop.studio) == 1
+    done = shop.read(job)
+    assert done.state is State.DONE
+    assert done.result is not None
+    with snapshot(shop.folder.engine) as session:
+        made = pictures.of_job(session, job.id)
+        assert [one.id for one in made] == done.result["pictures"]
+        assert [one.facts["seed"] for one in made] == [5, 6]
+        for one in made:
+            assert find_entries(session, "id", one.id.encode()) == [one.entry]
+            assert pictures.read(session, one.id, "local") == one
+    with Image.open(BytesIO(shop.file(job, 1))) as picture:
+        assert picture.size == (128, 128)
+
+
+def test_waiting_jobs_are_drawn_together_and_no_more_than_a_batch(shop: Shop) -> None:
+    for n in range(3):
+        shop.draw(f"picture {n}", count=3)
+    assert [draw_next(shop.studio) for _ in range(3)] == [2, 1, 0]
+
+
+def test_the_same_wish_is_the_same_picture_alone_and_in_company(shop: Shop) -> None:
+    alone = shop.draw("x", seed=3)
+    draw_next(shop.studio)
+    together = [shop.draw("y", seed=4), shop.draw("x", seed=3)]
+    draw_next(shop.studio)
+    with (
+        Image.open(BytesIO(shop.file(alone))) as one,
+        Image.open(BytesIO(shop.file(together[1]))) as two,
+    ):
+        assert one.tobytes() == two.tobytes()
+
+
+def test_a_picture_that_cannot_carry_a_mark_fails_its_own_job(tmp_path: Path) -> None:
+    sure = generator(tmp_path, sure=100.0)[0]
+    with opened(tmp_path, toy=sure) as shop:
+        job = shop.draw()
+        draw_next(shop.studio)
+        found = shop.read(job)
+        assert (found.state, found.fault) == (State.FAILED, Fault.WEAK_MARK)
+        with snapshot(shop.folder.engine) as session:
+            assert log_size(session) == 0
+        shop.check()
+
+
+def test_a_job_cancelled_while_it_is_drawn_leaves_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, sealed = shop.draw(), seal.sign_pictures
+
+    def late(*given: object, **named: object) -> object:
+        with transaction(shop.folder.engine) as session:
+            jobs.cancel(session, job.id, "local", now=datetime.now(UTC))
+        return sealed(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(drawing, "sign_pictures", late)
+    draw_next(shop.studio)
+    assert shop.read(job).state is State.CANCELLED
+    with snapshot(shop.folder.engine) as session:
+        assert log_size(session) == 0
+
+
+def test_a_worker_that_lost_its_lease_records_nothing_and_the_next_one_does(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, sealed = shop.draw(), seal.sign_pictures
+
+    def slow(*given: object, **named: object) -> object:
+        monkeypatch.undo()
+        with transaction(shop.folder.engine) as session:
+            jobs.sweep(session, now=datetime.now(UTC) + timedelta(hours=1))
+        assert draw_next(shop.studio) == 1, "another worker takes over"
+        return sealed(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(drawing, "sign_pictures", slow)
+    draw_next(shop.studio)
+    assert shop.read(job).state is State.DONE
+    with snapshot(shop.folder.engine) as session:
+        assert log_size(session) == 1
+
+
+@pytest.mark.parametrize("where", ["attempt", "sign_pictures", "record"])
+def test_a_defect_gives_the_job_back_and_ends_it_in_the_end(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    job = shop.draw()
+
+    def broken(*given: object, **named: object) -> object:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing, where, broken)
+        draw_next(shop.studio)
+        assert shop.read(job).state is State.QUEUED
+        for _ in range(ATTEMPTS - 1):
+            draw_next(shop.studio)
+    failed = shop.read(job)
+    assert (failed.state, failed.fault) == (State.FAILED, Fault.WORKER_FAILED)
+    with snapshot(shop.folder.engine) as session:
+        assert log_size(session) == 0
+
+
+def test_a_job_that_fails_once_is_drawn_the_next_time(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = shop.draw()
+    with monkeypatch.context() as patch:
+        patch.delattr(drawing, "record")
+        draw_next(shop.studio)
+    draw_next(shop.studio)
+    assert (shop.read(job).state, shop.read(job).attempts) == (State.DONE, 2)
+
+
+def test_each_tenant_draws_with_a_key_of_its_own(shop: Shop) -> None:
+    acme = add_tenant(shop.folder, "acme", quotas=QUOTAS, now=datetime.now(UTC))
+    jobs_ = [shop.draw(tenant=acme.id), shop.draw()]
+    assert [draw_next(shop.studio) for _ in range(2)] == [1, 1]
+    with snapshot(shop.folder.engine) as session:
+        keys = [pictures.of_job(session, job.id)[0].facts["key"] for job in jobs_]
+        record = read_record(session, 0)
+        assert pictures.visible(session, [0, 1], acme.id) == [0]
+        assert pictures.visible(session, [0, 1], "local") == [1]
+    assert [key.split(".")[0] for key in keys] == [acme.id, "local"]
+    assert "acme" not in repr(record)
+
+
+def test_a_tenant_without_a_key_is_told_so(shop: Shop) -> None:
+    with pytest.raises(UnknownKey):
+        shop.folder.keyring.marks().active("nobody")
+    job = shop.draw(tenant="nobody")
+    draw_next(shop.studio)
+    assert shop.read(job).fault is Fault.NO_KEY
+
+
+def test_previews_show_the_picture_while_it_grows(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, show, seen = shop.draw(count=2), previews.show, []
+
+    def look(session: Session, claim: Claim, shown: list[Preview]) -> None:
+        show(session, claim, shown)
+        seen.append((previews.read(session, job.id), jobs.read(session, job.id, "local")))
+
+    monkeypatch.setattr(drawing, "PREVIEW_SECONDS", 0.01)
+    monkeypatch.setattr(previews, "show", look)
+    draw_next(shop.studio)
+    shown, running = seen[-1]
+    assert [(one.number, one.step) for one in shown] == [(0, running.done), (1, running.done)]
+    assert (running.total, running.state) == (256, State.RUNNING)
+    with Image.open(BytesIO(shown[0].png)) as picture:
+        assert picture.size == (128, 128)
+    with snapshot(shop.folder.engine) as session:
+        assert previews.read(session, job.id) == []
+
+
+def test_a_checkpoint_covers_new_entries_and_is_signed_once(shop: Shop) -> None:
+    shop.draw(count=2)
+    draw_next(shop.studio)
+    assert [sequence(shop.folder) for _ in range(2)] == [2, 0]
+    with snapshot(shop.folder.engine) as session:
+        count = session.scalar(sa.select(sa.func.count()).select_from(CheckpointRow))
+    assert count == 2, "the empty log's, and one more"
+
+
+def test_a_sweep_sends_what_it_takes_back(shop: Shop) -> None:
+    job, sent = shop.draw(), []
+    with transaction(shop.folder.engine) as session:
+        past = datetime.now(UTC) - timedelta(hours=1)
+        jobs.claim(session, Kind.GENERATE, most=1, now=past)
+    sweep(shop.folder.engine, lambda kind, id: sent.append((kind, id)))
+    assert sent == [("generate", job.id)]
+    assert shop.read(job).state is State.QUEUED

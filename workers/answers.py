@@ -1,0 +1,133 @@
+"""What goes between a worker and the confined child that reads uploads, as plain values.
+
+What comes from the child is parsed as strictly as anything from outside, for a child that was
+broken into can answer whatever it likes.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from provenance.fingerprint import Fingerprint
+from provenance.image import Pixels
+from provenance.keys import KeyState
+from provenance.ledger.record import Mark
+from provenance.manifest.parent import Parent
+from provenance.verdict.finding import Check, Finding, ManifestState, MarkState
+from provenance.watermark.keys import Key
+from workers.examine import Numbered, Seen
+
+
+def format_key(key: Key) -> dict[str, Any]:
+    """A mark key as it is handed to this process."""
+    return {
+        "secret": key.secret.hex(),
+        "tenant": key.tenant,
+        "epoch": key.epoch,
+        "state": key.state.value,
+        "created": key.created.isoformat(),
+    }
+
+
+def parse_key(row: dict[str, Any]) -> Key:
+    """The key of `format_key`."""
+    return Key(
+        bytes.fromhex(row["secret"]),
+        row["tenant"],
+        row["epoch"],
+        KeyState(row["state"]),
+        datetime.fromisoformat(row["created"]),
+    )
+
+
+def format_seen(seen: Seen) -> dict[str, Any]:
+    """What a file shows, as plain values."""
+    looks = seen.looks
+    return {
+        "file": seen.file.hex(),
+        "pixels": seen.pixels.hex(),
+        "looks": [looks.hash.hex(), looks.mirrored.hex(), looks.quality],
+        "manifest": _format_finding(seen.manifest),
+        "label": seen.label,
+        "mark": _format_finding(seen.mark),
+        "number": _format_number(seen.number),
+    }
+
+
+def parse_seen(row: dict[str, Any], data: bytes) -> Seen:
+    """What this process says that a file shows; raises ValueError, KeyError or TypeError.
+
+    The digest is computed here anew: that much need not be believed.
+    """
+    hash_, mirrored, quality = row["looks"]
+    looks = Fingerprint(_bytes(hash_), _bytes(mirrored), min(max(int(quality), 0), 100))
+    label = None if row["label"] is None else str(row["label"])
+    return Seen(
+        sha256(data).digest(),
+        _bytes(row["pixels"]),
+        looks,
+        Finding(ManifestState(row["manifest"]["state"]), _parse_check(row["manifest"])),
+        label,
+        Finding(MarkState(row["mark"]["state"]), _parse_check(row["mark"])),
+        _parse_number(row["number"]),
+    )
+
+
+def _parse_number(row: Any) -> Numbered | None:
+    if row is None:
+        return None
+    scheme, key, number = row
+    return Numbered(Mark(str(scheme), str(key)), int(number))
+
+
+def _format_number(carried: Numbered | None) -> list[Any] | None:
+    if carried is None:
+        return None
+    return [carried.mark.scheme, carried.mark.key, carried.number]
+
+
+def _format_finding(finding: Finding[Any]) -> dict[str, Any]:
+    return {"state": finding.state.value, **vars(finding.check)}
+
+
+def _parse_check(row: dict[str, Any]) -> Check:
+    return Check(row["version"], row["quantity"], row["value"], row["threshold"], row["caveat"])
+
+
+def _bytes(text: str) -> bytes:
+    value = bytes.fromhex(text)
+    if len(value) != 32:
+        raise ValueError(f"32 bytes, not {len(value)}")
+    return value
+
+
+def format_parent(parent: Parent) -> dict[str, Any]:
+    """The parent of a manifest, as plain values."""
+    ingredient = json.dumps(parent.ingredient, default=lambda value: {"hex": value.hex()})
+    return {"ingredient": ingredient, "manifests": [one.hex() for one in parent.manifests]}
+
+
+def parse_parent(row: dict[str, Any]) -> Parent:
+    """The parent of `format_parent`; raises ValueError, KeyError or TypeError."""
+
+    def revive(value: dict[str, Any]) -> Any:
+        return bytes.fromhex(value["hex"]) if value.keys() == {"hex"} else value
+
+    ingredient = json.loads(row["ingredient"], object_hook=revive)
+    return Parent(dict(ingredient), tuple(bytes.fromhex(one) for one in row["manifests"]))
+
+
+def format_pixels(pixels: Pixels) -> bytes:
+    """Pixels (3, H, W) on the 8-bit grid, row by row."""
+    return np.rint(pixels.transpose(1, 2, 0) * 255).astype(np.uint8).tobytes()
+
+
+def parse_pixels(data: bytes, *, height: int, width: int) -> Pixels:
+    """The pixels (3, H, W) of `format_pixels`; raises ValueError."""
+    rows = np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    return np.ascontiguousarray(rows.transpose(2, 0, 1), np.float32) / np.float32(255)

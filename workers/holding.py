@@ -1,0 +1,104 @@
+"""Holding jobs: a thread renews their leases for as long as their worker works on them.
+
+A worker that hangs is not renewed for ever: after LONGEST the leases run out, and a sweep gives the
+jobs to another. Whoever no longer holds a job cannot finish it, so the worst is wasted work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from provenance import jobs
+from provenance.database import transaction
+from provenance.jobs import Claim, Fault, Lost
+
+LONGEST = timedelta(minutes=15)  # eight pictures at every strength, on a busy machine
+_log = logging.getLogger(__name__)
+
+
+class Stopping(Exception):
+    """The worker was told to stop, and gives back what it has not finished."""
+
+
+class Hold:
+    """Some claims, and which of them still hold as far as is known."""
+
+    def __init__(self, claims: Sequence[Claim], stop: threading.Event) -> None:
+        self._held = {one.job.id for one in claims}
+        self._stop = stop
+
+    def check(self) -> None:
+        """Raise Lost once none of the jobs is this worker's any more, Stopping if it is to stop."""
+        if self._stop.is_set():
+            raise Stopping
+        if not self._held:
+            raise Lost("every job of the batch was cancelled, or is someone else's by now")
+
+    def keep(self, claims: Sequence[Claim]) -> None:
+        """Only these hold still."""
+        self._held = {one.job.id for one in claims}
+
+
+@contextmanager
+def held(
+    engine: Engine, claims: Sequence[Claim], *, lease: timedelta, stop: threading.Event
+) -> Iterator[Hold]:
+    """The claims, renewed until the block ends."""
+    hold, done = Hold(claims, stop), threading.Event()
+    thread = threading.Thread(target=_renew, args=(engine, claims, lease, hold, done), daemon=True)
+    thread.start()
+    try:
+        yield hold
+    finally:
+        done.set()
+        thread.join()
+
+
+def _renew(
+    engine: Engine,
+    claims: Sequence[Claim],
+    lease: timedelta,
+    hold: Hold,
+    done: threading.Event,
+) -> None:
+    end = monotonic() + LONGEST.total_seconds()
+    while not done.wait(lease.total_seconds() / 3) and monotonic() < end:
+        try:
+            with transaction(engine) as session:
+                hold.keep(jobs.renew(session, claims, now=datetime.now(UTC), lease=lease))
+        except SQLAlchemyError as e:  # the next turn may find the database again
+            _log.warning("leases not renewed: %s", e)
+
+
+def fail_job(engine: Engine, claim: Claim, fault: Fault, detail: str) -> None:
+    """The job has failed for good, unless it is someone else's by now."""
+    try:
+        with transaction(engine) as session:
+            jobs.fail(session, claim, fault, detail, now=datetime.now(UTC))
+    except Lost as e:
+        _log.info("%s", e)
+
+
+def give_back(engine: Engine, claims: Sequence[Claim]) -> None:
+    """Back into the queue after a defect; if even that fails, the leases run out."""
+    try:
+        with transaction(engine) as session:
+            for one in claims:
+                jobs.release(session, one, now=datetime.now(UTC))
+    except SQLAlchemyError as e:
+        _log.warning("jobs not given back, their leases will run out: %s", e)
+
+
+def put_back(engine: Engine, claims: Sequence[Claim]) -> None:
+    """Back into the queue untried, since the worker stops."""
+    with transaction(engine) as session:
+        for one in claims:
+            jobs.unclaim(session, one, now=datetime.now(UTC))

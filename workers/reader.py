@@ -1,0 +1,180 @@
+"""The process that reads strangers' files: `python -m workers.reader`, talked to over its pipes.
+
+It is told whom to trust, loads the codec, gives up all that reading does not need, and then answers
+one question after another until its input ends. Strangers' bytes are decoded here and nowhere else
+in the service. What it can do when a decoder is broken into: answer wrongly, and remember the mark
+keys of whoever asks it next; nothing of it gets out but through its answers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from provenance.errors import Unreadable
+from provenance.image import encode_png, read_image
+from provenance.keys import KeyState
+from provenance.manifest.errors import ManifestError
+from provenance.manifest.read import Trust, open_trust, read_parent
+from provenance.watermark.detect import View
+from provenance.watermark.errors import MarkError
+from provenance.watermark.keys import Key
+from provenance.watermark.search import FULL, QUICK, STANDARD
+from workers.answers import format_key, format_parent, format_pixels, format_seen, parse_key
+from workers.commands.verify import mark_json
+from workers.confinement import confine, limit_cpu
+from workers.examine import look
+from workers.generate import WeakMark
+from workers.mark import mark
+from workers.marking import Marker, load_marker
+from workers.sandbox import Answer, read_frame, write_frame
+from workers.verify import Verified, search_marks
+
+MEMORY = 640 << 20  # bytes that one question may need, beside what is loaded
+CPU_SECONDS = 120  # a full search of a large picture takes some ten
+MOST_PIXELS = 25_000_000  # more would not fit into MEMORY
+PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
+CELL = 8  # px of the overlay a token
+GREEN, RED = (0.10, 0.62, 0.24), (0.83, 0.18, 0.16)
+
+Load = Callable[[str], Marker]
+
+
+def main(load: Load = load_marker) -> None:
+    """Serve the parent process until it closes the pipe."""
+    torch.set_num_threads(1)  # there is one such process a core
+    with (
+        suppress(BrokenPipeError),  # the parent is gone, and with it the need for an answer
+        os.fdopen(os.dup(0), "rb") as questions,
+        os.fdopen(os.dup(1), "wb") as answers,
+    ):
+        os.dup2(2, 1)  # what a library prints is no answer
+        greeting, _ = read_frame(questions)
+        reader = Reader(load(greeting["model"]), greeting)
+        reader.warm_up()
+        confine(memory=MEMORY, readable=_program())
+        write_frame(answers, {"ready": True}, b"")
+        _serve(reader, questions, answers)
+
+
+def _serve(reader: Reader, questions: BinaryIO, answers: BinaryIO) -> None:
+    while True:
+        try:
+            question, payload = read_frame(questions)
+        except EOFError:
+            return
+        limit_cpu(CPU_SECONDS)
+        write_frame(answers, *reader.answer(question, payload))
+
+
+class Reader:
+    """What is known before the first file comes."""
+
+    def __init__(self, marker: Marker, greeting: dict[str, Any]) -> None:
+        self._marker = marker
+        self._trust: Trust = open_trust(greeting["anchors"].encode(), now=datetime.now(UTC))
+        self._ours = frozenset(map(bytes.fromhex, greeting["ours"]))
+        self._lost = frozenset(map(bytes.fromhex, greeting["lost"]))
+
+    def warm_up(self) -> None:
+        """Whatever is loaded late is loaded now, while files can be read."""
+        key = Key(bytes(32), "warm-up", 1, KeyState.ACTIVE, datetime.now(UTC))
+        picture = encode_png(np.zeros((3, 64, 64), np.float32))
+        question = {
+            "do": "read",
+            "name": "warm-up",
+            "search": QUICK.name,
+            "keys": [format_key(key)],
+        }
+        self.answer(question, picture)
+
+    def answer(self, question: dict[str, Any], data: bytes) -> Answer:
+        """What was asked for, or why it cannot be had of this file."""
+        keys = [parse_key(one) for one in question["keys"]]
+        try:
+            if question["do"] == "mark":
+                return self._mark(question, data, keys)
+            return self._read(question, data, keys)
+        except Unreadable as e:
+            return {"unreadable": e.reason}, b""
+
+    def _mark(self, question: dict[str, Any], data: bytes, keys: Sequence[Key]) -> Answer:
+        """The marked picture's pixels, what its mark says, and the manifests it had."""
+        name = question["name"]
+        read_image(data, name=name, most=MOST_PIXELS)  # before its manifest is looked for
+        try:
+            parent = read_parent(data, self._trust)
+            made = mark(
+                data,
+                name=name,
+                marker=self._marker,
+                key=next(one for one in keys if one.key_id == question["key"]),
+                keys=keys,
+                number=question["number"],
+                distance=None,
+            )
+        except (MarkError, WeakMark, ManifestError) as e:
+            return {"unmarkable": str(e)}, b""
+        document = {
+            "height": made.marked.pixels.shape[1],
+            "width": made.marked.pixels.shape[2],
+            "list": made.list_index,
+            "number": made.number,
+            "psnr": made.marked.psnr,
+            "ssim": made.marked.ssim,
+            "p_corrected": made.verified.mark.corrected,
+            "parent": format_parent(parent),
+        }
+        return document, format_pixels(made.marked.pixels)
+
+    def _read(self, question: dict[str, Any], data: bytes, keys: Sequence[Key]) -> Answer:
+        """What a file shows by itself, and the overlay of its mark as PNG."""
+        name, plan = question["name"], PLANS[question["search"]]
+        pixels = read_image(data, name=name, most=MOST_PIXELS)
+        verified = search_marks(pixels, name, self._marker, keys, plan)
+        seen = look(data, pixels, verified.mark, self._trust, self._ours, self._lost)
+        document = {
+            "seen": format_seen(seen),
+            "width": verified.width,
+            "height": verified.height,
+            "mark": mark_json(verified, plan.name),
+        }
+        return document, overlay(self._marker, verified, keys)
+
+
+def overlay(marker: Marker, verified: Verified, keys: Sequence[Key]) -> bytes:
+    """The tokens of a detected mark as a PNG, a cell each: green for its list, else red."""
+    match, view = verified.mark.match, verified.view
+    if match is None or view is None:
+        return b""
+    key = next(one for one in keys if one.key_id == match.key_id)
+    bank = next(b for b in marker.banks([key]) if b.scheme.name == match.scheme)
+    return encode_png(_cells(view, bank.scheme.green(key, match.list_index)))
+
+
+def _cells(view: View, green: np.typing.NDArray[np.bool_]) -> np.typing.NDArray[np.float32]:
+    """(3, 8h, 8w), the paler the less clearly a token was read."""
+    reading = view.readings[0]
+    margin = reading.margin / max(float(np.quantile(reading.margin, 0.9)), 1e-9)
+    strength = np.clip(0.25 + 0.75 * margin, 0, 1)[..., None]
+    colours = np.where(green[reading.tokens][..., None], np.array(GREEN), np.array(RED))
+    cells = (1 - strength * (1 - colours)).transpose(2, 0, 1)
+    return np.ascontiguousarray(cells.repeat(CELL, 1).repeat(CELL, 2), np.float32)
+
+
+def _program() -> list[Path]:
+    """The folders that the interpreter and its packages lie in."""
+    own = [Path(__file__).parent.parent, Path(sys.prefix), Path(sys.base_prefix)]
+    return [*own, *map(Path, ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev"))]
+
+
+if __name__ == "__main__":
+    main()
