@@ -13,7 +13,7 @@ from provenance.ledger.errors import NotLogged
 from provenance.ledger.merkle import EMPTY_ROOT
 from provenance.ledger.note import Algorithm, Signer, cosign_note, sign_note
 from provenance.ledger.record import KeyRotation, Record
-from tests.provenance.ledger.logs import LOG, picture
+from tests.provenance.ledger.logs import LOG, marking, picture
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -42,6 +42,14 @@ def statuses(sights: Sequence[Sight], count: int = 4) -> list[Status]:
 
 def test_a_record_covered_before_the_compromise_is_trusted_and_the_rest_is_undated() -> None:
     assert statuses([sight(2, -1)]) == [TRUSTED, TRUSTED, UNDATED, UNDATED]
+
+
+def test_pictures_that_were_only_marked_are_made_with_the_same_keys() -> None:
+    brought: list[tuple[int, Record]] = [(0, marking("m", 7)), (1, picture("p"))]
+    for purpose, key in (("mark", KEY), ("claim", "k1")):
+        use = use_of(purpose, key, [])
+        assert len(list(judge(brought, [], use=use, since=NOON))) == 2
+    assert not list(judge(brought, [], use=use_of("mark", "another", []), since=NOON))
 
 
 def test_without_a_clock_outside_nothing_is_trusted() -> None:

@@ -16,7 +16,7 @@ from provenance.ledger.merkle import Hash, grow, leaf_hash, prove_inclusion, tre
 from provenance.ledger.note import Algorithm, Signer, cosign_note, sign_note
 from provenance.ledger.proof import Proof, format_proof
 from provenance.ledger.record import Digest, Record, Revocation, Subject, format_record
-from tests.provenance.ledger.logs import AT, LOG, picture
+from tests.provenance.ledger.logs import AT, LOG, marking, picture
 from tests.provenance.ledger.mutations import mutations
 
 WITNESS = Signer("w.example", Algorithm.COSIGNATURE, b"\x03" * 32)
@@ -255,3 +255,16 @@ def test_hostile_files_in_a_good_archive_are_refused_or_only_attached() -> None:
             else:
                 with pytest.raises(LedgerError):
                     open_pack(data, [LOG.verifier])
+
+
+def test_a_picture_that_was_only_marked_may_lie_beside_its_record_without_a_map_of_laws() -> None:
+    record = format_record(replace(marking("m", 7), file=Digest(sha256(FILE).digest())))
+    nodes = grow(0, {}, [leaf_hash(record)])
+    checkpoint = format_checkpoint(Checkpoint(LOG.name, 1, tree_root(1, lambda _: nodes)))
+    proof = format_proof(Proof(record, 0, (), sign_note(checkpoint, [LOG])))
+    data = format_pack(Pack(LOG.verifier, (Exhibit(proof, {"picture": FILE}),)))
+    assert open_pack(data, [LOG.verifier]).entries[0].index == 0
+    assert not any("fields.md" in name for name in parse_archive(data))
+    wrong = format_pack(Pack(LOG.verifier, (Exhibit(proof, {"picture": FILE + b"x"}),)))
+    with pytest.raises(NotProven, match="not the file"):
+        open_pack(wrong, [LOG.verifier])
