@@ -18,7 +18,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from bench.fuzz.routes import fuzz
-from bench.fuzz.uploads import Hostile, hostile_uploads
+from bench.fuzz.uploads import MAKERS, Hostile, hostile_uploads
 
 GIGABYTE = 2**30
 PATIENCE = 600  # seconds until a job that has not ended counts as broken
@@ -48,7 +48,7 @@ def _send_all(options: argparse.Namespace) -> int:
     broken: list[str] = []
     largest = 0
     for number, hostile in enumerate(hostile_uploads(options.count or 5_000, seed=options.seed)):
-        outcome = send(options.address + PATHS[number % len(PATHS)], options.key, hostile)
+        outcome = send(options.address + path(number), options.key, hostile)
         outcomes[hostile.name, outcome] += 1
         if not allowed(outcome):
             broken.append(f"upload {number} ({hostile.name}): {outcome}")
@@ -59,6 +59,11 @@ def _send_all(options: argparse.Namespace) -> int:
     print(f"{sum(outcomes.values())} uploads, {len(broken)} broken; at most {largest >> 20} MiB")
     print("\n".join(broken[:50]))
     return int(bool(broken) or largest >= GIGABYTE)
+
+
+def path(number: int) -> str:
+    """Where an upload is sent: each kind to each route in turn."""
+    return PATHS[number // len(MAKERS) % len(PATHS)]
 
 
 def send(address: str, key: str, hostile: Hostile) -> str:
@@ -85,16 +90,15 @@ def allowed(outcome: str) -> bool:
 
 
 def tree_bytes(pid: int) -> int:
-    """Resident memory of a process and all its children, in bytes."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return 0
-    held = next((x for x in status.read_text().splitlines() if x.startswith("VmRSS")), "0 0")
-    below = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
+    """Memory of a process and all its children in bytes, what they share counted once."""
+    place = Path(f"/proc/{pid}")
+    try:
+        lines = (place / "smaps_rollup").read_text().splitlines()
+        tasks = [(task / "children").read_text() for task in (place / "task").iterdir()]
+    except OSError:
+        return 0  # it ended meanwhile
+    held = next((line for line in lines if line.startswith("Pss:")), "Pss: 0")
+    below = [int(child) for task in tasks for child in task.split()]
     return int(held.split()[1]) * 1024 + sum(tree_bytes(child) for child in below)
 
 

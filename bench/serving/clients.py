@@ -37,6 +37,15 @@ class Client:
         path = "/v1/verifications?search=quick"
         return str(self.insist("POST", path, data, headers)["id"])
 
+    def ended(self, path: str) -> Any:
+        """The job at this address, once it has ended; raises Unanswered."""
+        deadline = time.monotonic() + self.seconds
+        while (found := self.insist("GET", path, b"", {}))["state"] in ("queued", "running"):
+            if time.monotonic() > deadline:
+                raise Unanswered(f"{path} is still {found['state']}")
+            time.sleep(PATIENCE)
+        return found
+
     def insist(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
         """The JSON answer, however often it must be asked for; raises Unanswered."""
         deadline = time.monotonic() + self.seconds

@@ -50,6 +50,7 @@ def run(
 ) -> Outcome:
     """Asks for `count` jobs under fire, waits for their end, and checks; raises Incomplete."""
     lift_quotas(running)
+    before = _count(running)
     stop, blows = threading.Event(), Counter[str]()
     rng = random.Random(seed)  # noqa: S311 - to be the same again, not to be secret
     enemy = threading.Thread(target=_hurt, args=(running, stop, blows, rng))
@@ -61,6 +62,8 @@ def run(
         stop.set()
         enemy.join()
     _wait(running, acknowledged, left=0)
+    if (made := _count(running) - before) != len(acknowledged):
+        raise AssertionError(f"{len(acknowledged)} jobs were acknowledged, {made} were made")
     return _checked(running, acknowledged, blows)
 
 
@@ -129,10 +132,13 @@ def _checked(running: Running, acknowledged: Sequence[str], blows: Counter[str])
         blobs = Blobs(folder.path / "blobs")
         with snapshot(folder.engine) as session:
             ended = Counter(check_ended(session, one, TENANT) for one in acknowledged)
-            total = sum(jobs.count(session).values())
-        if total != len(acknowledged):
-            raise AssertionError(f"{len(acknowledged)} jobs were acknowledged, {total} are there")
         return Outcome(len(acknowledged), ended, blows, take_inventory(folder, blobs))
+
+
+def _count(running: Running) -> int:
+    """How many jobs there are, ended or not."""
+    with open_folder(running.folder) as folder, snapshot(folder.engine) as session:
+        return sum(jobs.count(session).values())
 
 
 def lift_quotas(running: Running) -> None:

@@ -61,10 +61,8 @@ def test_everything_may_die_and_nothing_is_lost(running: Running) -> None:
 def check_flow(running: Running) -> None:
     """A picture is drawn, given out with its proof, and found to be ours; a stranger's is not."""
     client = running.client
-    waits = {"Prefer": "wait=60"}
-    wish = json.dumps({"model": "toy", "prompt": "grey", "seed": 7}).encode()
-    typed = {"Content-Type": "application/json", **waits}
-    drawn = client.insist("POST", "/v1/generations", wish, typed)
+    job = client.generate("grey", 7, 1, "drawn", "toy")
+    drawn = client.ended(f"/v1/generations/{job}")
     assert drawn["state"] == "done"
     (picture,) = drawn["images"]
     status, file = client.once("GET", f"/v1/images/{picture['id']}")
@@ -72,11 +70,9 @@ def check_flow(running: Running) -> None:
     with Image.open(BytesIO(file)) as opened:
         assert opened.size == (128, 128)
     assert proof_of(running, picture["id"]).startswith(b"c2sp.org/tlog-proof@v1\n")
-    raw = {"Content-Type": "image/png", **waits}
-    ours = client.insist("POST", "/v1/verifications?search=quick", file, raw)
-    assert ours["verdict"]["outcome"] == "intact"
-    other = client.insist("POST", "/v1/verifications?search=quick", uploads(1, side=128)[0], raw)
-    assert other["verdict"]["outcome"] == "no evidence"
+    for data, outcome in ((file, "intact"), (uploads(1, side=128)[0], "no evidence")):
+        found = client.ended(f"/v1/verifications/{client.verify(data, outcome)}")
+        assert found["verdict"]["outcome"] == outcome
 
 
 def proof_of(running: Running, picture: str) -> bytes:
