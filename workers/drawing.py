@@ -35,7 +35,7 @@ from provenance.watermark.keys import Key
 from provenance.wishes import NO_ATTACK, Generate
 from workers import marking
 from workers.folder import DataFolder, load_claim_signer, load_keyring, load_trust
-from workers.generate import BATCH, Marked, WeakMark, attempt, check_carries
+from workers.generate import BATCH, How, Marked, WeakMark, attempt, check_carries
 from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back
 from workers.marking import Marker
 from workers.seal import Signed, record, sign_pictures
@@ -144,10 +144,12 @@ def _attempt(studio: Studio, batch: _Batch, hold: Hold) -> list[Marked]:
         batch.generator,
         batch.marker,
         requests,
-        mark=marking.Kind(first.mark),
-        key=batch.key,
-        survive=None if first.survive == NO_ATTACK else find(first.survive),
-        labels=studio.folder.labels,
+        How(
+            marking.Kind(first.mark),
+            batch.key,
+            None if first.survive == NO_ATTACK else find(first.survive),
+            studio.folder.labels,
+        ),
         progress=watch.progress,
         show=watch.show,
     )

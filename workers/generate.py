@@ -64,6 +64,16 @@ class Marked:
         return max(self.finding.corrected, survived)
 
 
+@dataclass(frozen=True)
+class How:
+    """What pictures are to carry: a mark of a key, one that survives an attack, and labels."""
+
+    mark: Kind
+    key: Key
+    survive: Attack | None = None
+    labels: Labels = NO_LABELS
+
+
 def generate(
     generator: Generator,
     marker: Marker,
@@ -80,16 +90,8 @@ def generate(
     The mark is read back under the label that people see, so what counts is what leaves.
     What does not reach TARGET at any strength is drawn as it reads best, if verifying finds it so.
     """
-    made = attempt(
-        generator,
-        marker,
-        requests,
-        mark=mark,
-        key=key,
-        survive=survive,
-        labels=labels,
-        progress=progress,
-    )
+    how = How(mark, key, survive, labels)
+    made = attempt(generator, marker, requests, how, progress=progress)
     for marked in made:
         check_carries(marked)
     return made
@@ -99,11 +101,8 @@ def attempt(
     generator: Generator,
     marker: Marker,
     requests: Sequence[Request],
+    how: How,
     *,
-    mark: Kind,
-    key: Key,
-    survive: Attack | None = None,
-    labels: Labels = NO_LABELS,
     progress: Callable[[int, int], None] = lambda done, total: None,
     show: Callable[[Sequence[int], Tensor], None] = lambda numbers, tokens: None,
 ) -> list[Marked]:
@@ -112,13 +111,13 @@ def attempt(
     `show` is given the numbers (B) of the requests being drawn, and their tokens (B, h, w) so far.
     """
     best: dict[int, Marked] = {}
-    ladder = STRENGTHS[:1] if mark is Kind.SWAP else STRENGTHS  # a swap has no strength
+    ladder = STRENGTHS[:1] if how.mark is Kind.SWAP else STRENGTHS  # a swap has no strength
     for strength in ladder:
         left = [n for n in range(len(requests)) if n not in best or best[n].p > TARGET]
         for start in range(0, len(left), BATCH):
             numbers = left[start : start + BATCH]
             batch = [requests[number] for number in numbers]
-            watermarks = [_watermark(marker, one, mark, key, strength) for one in batch]
+            watermarks = [_watermark(marker, one, how, strength) for one in batch]
             drawn = draw(
                 generator.model,
                 generator.codec,
@@ -128,34 +127,26 @@ def attempt(
                 show=partial(show, numbers),
             )
             for number, picture in zip(numbers, drawn, strict=True):
-                marked = _read_back(marker, picture, mark, key, strength, survive, labels)
+                marked = _read_back(marker, picture, how, strength)
                 best[number] = min(best.get(number, marked), marked, key=lambda m: m.p)
     return [best[number] for number in range(len(requests))]
 
 
-def _watermark(marker: Marker, request: Request, mark: Kind, key: Key, strength: float) -> Mark:
+def _watermark(marker: Marker, request: Request, how: How, strength: float) -> Mark:
     wish = request_id(marker.name, request.prompt, request.seed)
-    return marker.watermark(mark, key, wish, delta=strength)
+    return marker.watermark(how.mark, how.key, wish, delta=strength)
 
 
-def _read_back(
-    marker: Marker,
-    drawn: Drawn,
-    mark: Kind,
-    key: Key,
-    strength: float,
-    survive: Attack | None,
-    labels: Labels,
-) -> Marked:
+def _read_back(marker: Marker, drawn: Drawn, how: How, strength: float) -> Marked:
     """What is found in the file as written, and after the attack, with the key it was marked by."""
-    png = encode_png(labels.draw((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32)))
+    png = encode_png(how.labels.draw((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32)))
     pixels = read_image(png, name="the picture just drawn")
-    finding = _found(marker, pixels, key, QUICK)
+    finding = _found(marker, pixels, how.key, QUICK)
     survived = None
-    if survive is not None:
-        copy = attacked(pixels, survive, seed=SEED)
-        survived = Survived(survive.name, _found(marker, copy, key, FULL))
-    return Marked(drawn, png, mark, strength, finding, survived, labels)
+    if how.survive is not None:
+        copy = attacked(pixels, how.survive, seed=SEED)
+        survived = Survived(how.survive.name, _found(marker, copy, how.key, FULL))
+    return Marked(drawn, png, how.mark, strength, finding, survived, how.labels)
 
 
 def _found(marker: Marker, pixels: Pixels, key: Key, plan: Plan) -> Finding:
