@@ -29,7 +29,7 @@ from provenance.watermark.scan import Finder, Ladder, Reader, Scan, mean_margins
 
 LARGEST = 1024  # px a side of the first views: 16,384 tokens are plenty
 SCANNED = 256  # px a side of what is scanned, so that its cost does not grow with the picture
-LEVELLED = 64  # px a side of what is read to choose a level
+LEVELLED = 128  # px a side of what is read to choose a level; half of that chooses badly
 
 
 @dataclass(frozen=True)
