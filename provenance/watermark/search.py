@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -154,8 +154,12 @@ class Search:
                 height, width = scan.pixels.shape[1:]
                 if geometry is None or geometry == Geometry(Frame(height, width)):
                     continue  # none left, or seen before the scan
-                of = "" if (height, width) == size else f" of a part of {size[1]}x{size[0]}"
-                drawn = framed(scan.pixels, geometry.frame)
+                if not rank and geometry.frame == Frame(height, width):  # cropped: read all of it
+                    drawn, of = busiest(framed(self._own, Frame(*size)), LARGEST), ""
+                    geometry = replace(geometry, frame=Frame(*size))
+                else:
+                    of = "" if (height, width) == size else f" of a part of {size[1]}x{size[0]}"
+                    drawn = framed(scan.pixels, geometry.frame)
                 tokens = whole(drawn, geometry.top, geometry.left)
                 yield from self._view(f"{geometry}{of}", tokens)
                 if not rank:

@@ -61,7 +61,7 @@ def test_init_prints_the_key_that_checks_proofs(
     assert main(["init"]) == 0
     said = capsys.readouterr().err
     assert TEST_ORGANIZATION in said
-    printed = parse_vkey(said.split()[-1])
+    printed = parse_vkey(said.split("this key of the log: ")[1].split()[0])
     with open_folder(tmp_path / "data") as folder:
         assert folder.keyring.log_verifiers() == (printed,)
 
