@@ -50,8 +50,14 @@ def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]
         yield made
 
 
-def test_everything_may_die_and_nothing_is_lost(running: Running) -> None:
+def test_a_picture_is_drawn_given_out_and_found_again(running: Running) -> None:
     check_flow(running)
+
+
+@pytest.mark.skipif(
+    "COUNTERMARK_TEST_KILLS" not in os.environ, reason="minutes: COUNTERMARK_TEST_KILLS=1"
+)
+def test_everything_may_die_and_nothing_is_lost(running: Running) -> None:
     outcome = kills.run(running, uploads(4, side=128), count=JOBS, model="toy", seed=1)
     assert outcome.acknowledged == JOBS
     assert outcome.ended[State.DONE] >= JOBS / 2
