@@ -35,8 +35,16 @@ class GreyCodec:
         return Reading(tokens, 1.0 - (grey * 255 - tokens).abs())
 
     def find(self, pixels: Tensor) -> Tensor:
-        """Grey patches show no grid: every offset is as likely."""
-        return torch.full((len(pixels), 64), 1 / 64).log()
+        """The evener the patches at an offset, the likelier it is."""
+        grey = pixels.mean(1, keepdim=True)
+        high, wide = (side - 8 for side in pixels.shape[2:])
+        uneven = []
+        for at in range(64):
+            top, left = divmod(at, 8)
+            part = grey[:, :, top : top + high, left : left + wide]
+            mean = F.avg_pool2d(part, 8)
+            uneven.append((F.avg_pool2d(part.square(), 8) - mean.square()).mean((1, 2, 3)))
+        return (-100 * torch.stack(uneven, 1)).log_softmax(1)
 
     def decode(self, tokens: Tensor) -> Tensor:
         level = (tokens.float() / 255)[:, None].expand(-1, 3, -1, -1)
