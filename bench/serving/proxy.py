@@ -23,14 +23,26 @@ class Proxy:
     def __enter__(self) -> Proxy:
         self._thread.start()
         started = asyncio.start_server(self._serve, "127.0.0.1", 0)
-        server = asyncio.run_coroutine_threadsafe(started, self._loop).result()
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = asyncio.run_coroutine_threadsafe(started, self._loop).result()
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.cut()
+        self._open = False
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        """Every socket is closed: the listening one, and those of connections."""
+        self._server.close()
+        self._abort()
+        passing = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in passing:
+            task.cancel()
+        await asyncio.gather(*passing, return_exceptions=True)
+        await asyncio.sleep(0.05)  # a turn of the loop, in which aborted transports close
 
     def cut(self) -> None:
         """Every connection is gone, and new ones are refused until `mend`."""
