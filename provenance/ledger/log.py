@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, text, tuple_
+from sqlalchemy import and_, delete, func, insert, or_, select, text
 from sqlalchemy.orm import Session
 
 from provenance.ledger.checkpoint import parse_checkpoint
@@ -181,7 +181,13 @@ def latest_checkpoint(session: Session) -> bytes | None:
 def read_nodes(session: Session, nodes: Sequence[Node]) -> dict[Node, Hash]:
     if not nodes:
         return {}
-    wanted = tuple_(NodeRow.level, NodeRow.place).in_(nodes)
+    places: dict[int, list[int]] = {}
+    for level, place in nodes:
+        places.setdefault(level, []).append(place)
+    # A level at a time: for pairs (level, place) SQLite would read the whole table.
+    wanted = or_(
+        *(and_(NodeRow.level == level, NodeRow.place.in_(at)) for level, at in places.items())
+    )
     rows = session.execute(select(NodeRow.level, NodeRow.place, NodeRow.hash).where(wanted))
     found = {(level, place): Hash(value) for level, place, value in rows}
     if len(found) != len(set(nodes)):
