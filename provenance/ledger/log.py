@@ -5,11 +5,12 @@ or not at all. One sequencer at a time: SQLite's write lock, or an advisory lock
 until the commit, so indexes have no gap. Nothing here signs: see `anchor`.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, delete, func, insert, or_, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from provenance.ledger.checkpoint import parse_checkpoint
@@ -47,6 +48,20 @@ from provenance.tables import CheckpointRow, EntryRow, LookupRow, NodeRow, Openi
 
 UNIQUE = {"id": "a picture", "number": "a mark of number"}  # lookups that name one entry only
 _SEQUENCER = int.from_bytes(b"counterm", "big")  # the advisory lock of the log, in any database
+# Constant statements over a JSON list of pairs: composing one for the pairs at hand takes longer
+# than the database does, and for a list of row values SQLite would read the whole table.
+_NODES = {
+    "sqlite": text(
+        "SELECT n.level, n.place, n.hash FROM json_each(:nodes) AS wanted CROSS JOIN nodes AS n"
+        " ON n.level = json_extract(wanted.value, '$[0]')"
+        " AND n.place = json_extract(wanted.value, '$[1]')"
+    ),
+    "postgresql": text(
+        "SELECT n.level, n.place, n.hash FROM json_array_elements(CAST(:nodes AS json)) AS wanted"
+        " JOIN nodes AS n ON n.level = CAST(wanted ->> 0 AS integer)"
+        " AND n.place = CAST(wanted ->> 1 AS bigint)"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -181,14 +196,8 @@ def latest_checkpoint(session: Session) -> bytes | None:
 def read_nodes(session: Session, nodes: Sequence[Node]) -> dict[Node, Hash]:
     if not nodes:
         return {}
-    places: dict[int, list[int]] = {}
-    for level, place in nodes:
-        places.setdefault(level, []).append(place)
-    # A level at a time: for pairs (level, place) SQLite would read the whole table.
-    wanted = or_(
-        *(and_(NodeRow.level == level, NodeRow.place.in_(at)) for level, at in places.items())
-    )
-    rows = session.execute(select(NodeRow.level, NodeRow.place, NodeRow.hash).where(wanted))
+    query = _NODES[session.get_bind().dialect.name]
+    rows = session.connection().execute(query, {"nodes": json.dumps(nodes)})
     found = {(level, place): Hash(value) for level, place, value in rows}
     if len(found) != len(set(nodes)):
         missing = min(set(nodes) - found.keys())
