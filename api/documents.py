@@ -59,7 +59,7 @@ Seed = Annotated[
     BeforeValidator(_whole),
 ]
 Marks = Annotated[
-    Literal["lexical", "swap", "both"],
+    Literal["trade", "lexical", "swap", "both"],
     Field(description="How the invisible mark is put in while the tokens are sampled."),
 ]
 Survive = Annotated[
@@ -89,7 +89,7 @@ class Wish(Taken):
         BeforeValidator(_whole),
     ] = 1
     seed: Seed | None = None
-    mark: Marks = "lexical"
+    mark: Marks = "trade"
     survive: Survive = "none"
 
 
@@ -105,7 +105,7 @@ class Batch(Taken):
 class Ours(Taken):
     """What the OpenAI API has no field for."""
 
-    mark: Marks = "lexical"
+    mark: Marks = "trade"
     survive: Survive = "none"
 
 

@@ -1,6 +1,6 @@
 """The one loop that makes an image, and the pinned order of its steps.
 
-Guidance, temperature, lexical bias, top-k and top-p, draw, index swap, commit: the mark's strength
+Guidance, temperature, bias, top-k and top-p, draw, swap or trade, commit: the mark's strength
 and its detection depend on this order, so it is part of the format and a test holds it. Every
 request owns its seed, its mark and its settings; its tokens do not depend on its batch mates.
 """
@@ -43,8 +43,8 @@ class Watermark(Protocol):
     def favour(self, site: Site, logits: Tensor) -> Tensor:
         """Biased logits, (n, V) -> (n, V)."""
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
-        """Tokens to feed back instead of those drawn, (n,), (n, V) -> (n,)."""
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
+        """Tokens to keep instead of those drawn, by the biased logits, (n,), (n, V) -> (n,)."""
 
 
 class Unmarked:
@@ -53,7 +53,7 @@ class Unmarked:
     def favour(self, site: Site, logits: Tensor) -> Tensor:
         return logits
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
         return tokens
 
 
@@ -120,7 +120,7 @@ def step(
     favoured = watermark.favour(site, mixed)
     probabilities = cut(favoured, top_k=how.top_k, top_p=how.top_p)
     drawn = choose(probabilities, rng)
-    return drawn, watermark.swap(site, drawn, probabilities)
+    return drawn, watermark.swap(site, drawn, favoured)
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from provenance.jobs import Kind, Wish
 
 MOST_PICTURES = 8  # of one job: what is drawn together
 LONGEST_PROMPT = 500  # characters
-MARKS = ("lexical", "swap", "both")
+MARKS = ("trade", "lexical", "swap", "both")
 SEARCHES = ("quick", "standard", "full")
 NO_ATTACK = "none"
 LARGEST_SEED = 2**53 - 1  # what every JSON reader keeps exact; the last picture's, with its count

@@ -26,9 +26,14 @@ from workers.marking import Kind, Marker, request_id
 from workers.policy import NO_LABELS, Labels
 
 BATCH = 8
-# Bias in nats, tried in turn until the mark can be read back well; the last leaves red codes
-# little chance. A picture that cannot carry the mark even so is refused.
-STRENGTHS = (2.0, 4.0, 7.0)
+# Nats, tried in turn until the mark can be read back well: what a trade may cost, or a bias. The
+# last leaves red codes little chance. A picture that cannot carry the mark even so is refused.
+STRENGTHS = {
+    Kind.TRADE: (6.0, 9.0, 14.0),
+    Kind.LEXICAL: (2.0, 4.0, 7.0),
+    Kind.BOTH: (2.0, 4.0, 7.0),
+    Kind.SWAP: (0.0,),  # a swap has no strength
+}
 TARGET = 1e-9  # corrected p to reach, a thousandfold below the threshold of verifying
 SEED = 0  # of the attack: the same wish gives the same picture
 
@@ -111,8 +116,7 @@ def attempt(
     `show` is given the numbers (B) of the requests being drawn, and their tokens (B, h, w) so far.
     """
     best: dict[int, Marked] = {}
-    ladder = STRENGTHS[:1] if how.mark is Kind.SWAP else STRENGTHS  # a swap has no strength
-    for strength in ladder:
+    for strength in STRENGTHS[how.mark]:
         left = [n for n in range(len(requests)) if n not in best or best[n].p > TARGET]
         for start in range(0, len(left), BATCH):
             numbers = left[start : start + BATCH]

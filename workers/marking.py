@@ -16,10 +16,11 @@ from provenance.watermark import matching
 from provenance.watermark.colouring import independent, pairs
 from provenance.watermark.detect import Bank, GatedBank
 from provenance.watermark.keys import Key, list_for
-from provenance.watermark.mark import Mark, Swaps
+from provenance.watermark.mark import Mark, Swaps, Trades
 from provenance.watermark.payload import Payload
 from provenance.watermark.scheme import Scheme
 from provenance.watermark.search import Plan, Search
+from provenance.watermark.trade import Likeness
 
 UPLOADS = "posthoc/2"  # the scheme of pictures marked after they were made
 NUMBER_BITS = 40  # of a record's number: drawn at random, a million rarely hold one twice
@@ -29,6 +30,7 @@ LISTS = 8  # a pool: what is learnt from one picture helps with one in eight
 class Kind(StrEnum):
     """How a picture is marked while it is sampled."""
 
+    TRADE = "trade"
     LEXICAL = "lexical"
     SWAP = "swap"
     BOTH = "both"
@@ -52,11 +54,20 @@ class Marker:
         return Swaps(self._pairs.partner, np.zeros(self.codec.codes.size, bool), ratio=None)
 
     @cached_property
+    def _likeness(self) -> Likeness:
+        return Likeness(self.codec.codes.vectors.cpu())
+
+    @cached_property
     def _schemes(self) -> dict[Kind, Scheme]:
         digest, codes = self.spec.codec.digest, self.codec.codes.size
         lexical = Scheme("lexical/1", self.name, digest, independent(codes), LISTS)
         paired = Scheme("pairs/1", self.name, digest, pairs(self._pairs.partner), LISTS)
-        return {Kind.LEXICAL: lexical, Kind.SWAP: paired, Kind.BOTH: paired}
+        return {
+            Kind.TRADE: lexical,
+            Kind.LEXICAL: lexical,
+            Kind.SWAP: paired,
+            Kind.BOTH: paired,
+        }
 
     @cached_property
     def posthoc(self) -> Payload:
@@ -75,11 +86,15 @@ class Marker:
         return self._schemes[kind]
 
     def watermark(self, kind: Kind, key: Key, request_id: str, *, delta: float) -> Mark:
-        """The hooks for one request; `delta` is the lexical bias in nats, unused by a pure swap."""
+        """The hooks for one request; `delta` in nats is a bias, or what a trade may cost."""
         scheme = self._schemes[kind]
-        bias = 0.0 if kind is Kind.SWAP else delta
-        swaps = None if kind is Kind.LEXICAL else self._swaps
         index = list_for(key, request_id, scheme.lists)
+        swaps: Swaps | Trades | None = None
+        if kind is Kind.TRADE:
+            swaps = Trades(self._likeness, delta)
+        elif kind is not Kind.LEXICAL:
+            swaps = self._swaps
+        bias = delta if kind in (Kind.LEXICAL, Kind.BOTH) else 0.0
         return Mark(scheme, key, index, delta=bias, swaps=swaps)
 
     def banks(self, keys: Sequence[Key]) -> list[Bank]:

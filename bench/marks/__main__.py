@@ -42,6 +42,10 @@ class Bench:
         own = self.options
         return marked(own.cache, self.generator, self.marker, own.mark, count, survive=own.survive)
 
+    def biased(self, count: int) -> Album:
+        """Drawings with a lexical bias, which LBW as published looks for."""
+        return marked(self.options.cache, self.generator, self.marker, Kind.LEXICAL, count)
+
     def unmarked(self, count: int) -> Album:
         return unmarked(self.options.cache, self.generator, count)
 
@@ -104,8 +108,10 @@ def peers_table(bench: Bench) -> Table:
         paths = size.unseen_photographs(own.photographs, own.index)
         pictures = size.tiles(paths, len(plain)).astype(np.float32) / np.float32(255)
         known.append(peers.nulls(bench.marker, "photograph tiles", list(pictures)))
+    biased = {one.number: one for one in bench.biased(own.wishes).drawings}
+    pairs = bench.pairs(own.wishes)
     return peers.table(
-        bench.pairs(own.wishes),
+        [(one, biased[one.number], bare) for one, bare in pairs if one.number in biased],
         known,
         {name: preset(name).names for name in own.presets},
         plan=FULL,
@@ -159,7 +165,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--index", type=Path, help="CSV: file, split, permissive")
     parser.add_argument("--docs", type=Path, help="page whose tables are replaced")
     parser.add_argument("--processes", type=int, default=torch.get_num_threads())
-    parser.add_argument("--mark", type=Kind, default=Kind.LEXICAL)
+    parser.add_argument("--mark", type=Kind, default=Kind.TRADE)
     parser.add_argument("--survive", metavar="ATTACK", help="that drawings are marked for")
     parser.add_argument("--drawings", type=int, default=500)
     parser.add_argument("--tiles", type=int, default=20_000, help="of photographs, for size")

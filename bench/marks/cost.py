@@ -93,12 +93,11 @@ def sampling_seconds(
     )
     codes = marker.codec.codes.size
     logits = torch.randn(1, codes, generator=torch.Generator().manual_seed(0))
-    probabilities = logits.double().softmax(-1)
     steps = generator.model.layout.tokens
     return (
         whole / steps,
         seconds(lambda: _favoured(bias, logits, steps), runs) / steps,
-        seconds(lambda: _swapped(swap, drawing, probabilities), runs) / steps,
+        seconds(lambda: _swapped(swap, drawing, logits), runs) / steps,
     )
 
 
@@ -108,12 +107,12 @@ def _favoured(mark: Mark, logits: torch.Tensor, steps: int) -> None:
         mark.favour(site, logits)
 
 
-def _swapped(mark: Mark, drawing: Drawing, probabilities: torch.Tensor) -> None:
+def _swapped(mark: Mark, drawing: Drawing, logits: torch.Tensor) -> None:
     """A swap for every token of a real drawing."""
     flat = torch.from_numpy(drawing.tokens.reshape(-1, 1))
     site = Site("image", 0, len(flat), None, torch.tensor([0]))
     for token in flat:
-        mark.swap(site, token, probabilities)
+        mark.swap(site, token, logits)
 
 
 def exact_p_seconds(marker: Marker, drawings: Sequence[Drawing]) -> float:

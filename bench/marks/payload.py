@@ -127,15 +127,15 @@ class Biased:
     def favour(self, site: Site, logits: Tensor) -> Tensor:
         return self.bias.favour(logits)
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
         return tokens
 
 
 def drawn(generator: Generator, marker: Marker, count: int) -> str:
     """How many drawings would carry a number, as one sentence.
 
-    Each is drawn at every strength of `generate`; carrying means that the number is read and that
-    presence, in the half of the units that is left to it, reaches the target of drawings.
+    Each is drawn with every lexical bias of `generate`; carrying means that the number is read and
+    that presence, in the half of the units that is left to it, reaches the target of drawings.
     """
     key, scheme = bench_key(), marker.scheme(Kind.LEXICAL)
     payload = Payload(scheme, LEAST_BITS)
@@ -143,7 +143,7 @@ def drawn(generator: Generator, marker: Marker, count: int) -> str:
     family = Family(tuple(bank.trials(QUICK.looks) for bank in marker.banks([key])))
     wishes = [Request(wish[1], FIRST_SEED + n) for n, wish in enumerate(prompts(count))]
     read, carried, units = set(), set(), []
-    for strength in STRENGTHS:
+    for strength in STRENGTHS[Kind.LEXICAL]:
         for start in range(0, count, BATCH):
             part = range(start, min(start + BATCH, count))
             hooks = [
@@ -161,8 +161,9 @@ def drawn(generator: Generator, marker: Marker, count: int) -> str:
                     read.add(n)
                     if family.correct(presence.p) <= TARGET:
                         carried.add(n)
+    tried = ", ".join(f"{strength:g}" for strength in STRENGTHS[Kind.LEXICAL])
     return (
-        f"Of {count} drawings, each at {', '.join(f'{s:g}' for s in STRENGTHS)} nats, {len(read)} "
+        f"Of {count} drawings, each biased by {tried} nats, {len(read)} "
         f"show a number of {LEAST_BITS} bits in a clean copy (carrying units {min(units)} to "
         f"{max(units)}, median {np.median(units):.0f}), and {len(carried)} of these also reach the "
         f"corrected p {TARGET:.0e} that a drawing is marked to."

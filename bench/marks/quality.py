@@ -2,8 +2,8 @@
 
 A marked drawing is another drawing, not a changed one, so both are compared with real icons: by
 the nearest of all captions, and by the Frechet distance of their tokens' vectors (the mean vector
-of each quarter of the grid). Only a swap can be compared pixel by pixel: its tokens are forced to
-be those of the unmarked drawing, and each is swapped as it would be while sampling.
+of each quarter of the grid). Only a swap and a trade can be compared pixel by pixel: their tokens
+are forced to be those of the unmarked drawing, and each is replaced as it would be while sampling.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from generators.sampling import Request, draw
 from provenance.image import Pixels
 from provenance.robustness.quality import psnr
 from provenance.watermark.mark import Mark
+from workers.generate import STRENGTHS
 from workers.marking import Kind, Marker, request_id
 
 Floats = NDArray[np.float64]
@@ -49,11 +50,18 @@ def table(
     rows = [
         *_caption_rows(_ranked(ranks, marked), _ranked(ranks, plain)),
         _distance_row(vectors[0], vectors[1], features(marker.codec, real)),
-        _swap_row(swap_psnr(generator, marker, plain[:forced])),
+        _kept_row(
+            "PSNR of index swap, same tokens",
+            kept_psnr(generator, marker, plain[:forced], Kind.SWAP),
+        ),
+        _kept_row(
+            "PSNR of trade, same tokens", kept_psnr(generator, marker, plain[:forced], Kind.TRADE)
+        ),
     ]
     notes = (
         f"{len(pairs)} captions, drawn with and without a mark from the same seed, against "
-        f"{len(real)} real icons; {min(forced, len(plain))} drawings swapped, every red code. "
+        f"{len(real)} real icons; {min(forced, len(plain))} drawings swapped, every red code, and "
+        f"traded, at {STRENGTHS[Kind.TRADE][0]:g} nats. "
         f"Intervals are 95 %, of {RESAMPLES} bootstrap samples of the captions. A change is met "
         f"when it is within {CLOSE:.0%} or better; an interval that is wider says that so few "
         "drawings cannot tell.",
@@ -145,14 +153,16 @@ class Forced:
     def favour(self, site: Site, logits: Tensor) -> Tensor:
         return self._mark.favour(site, logits)
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
         own = self._own[site.positions]
-        self.swapped[site.positions] = self._mark.swap(site, own, probabilities)
+        self.swapped[site.positions] = self._mark.swap(site, own, logits)
         return own
 
 
-def swap_psnr(generator: Generator, marker: Marker, drawings: Sequence[Drawing]) -> Floats:
-    """dB between each drawing's tokens decoded as they are and swapped, (N,)."""
+def kept_psnr(
+    generator: Generator, marker: Marker, drawings: Sequence[Drawing], kind: Kind
+) -> Floats:
+    """dB between each drawing's tokens decoded as they are and swapped or traded, (N,)."""
     out = []
     for start in range(0, len(drawings), BATCH):
         part = drawings[start : start + BATCH]
@@ -160,7 +170,10 @@ def swap_psnr(generator: Generator, marker: Marker, drawings: Sequence[Drawing])
         hooks = [
             Forced(
                 marker.watermark(
-                    Kind.SWAP, bench_key(), request_id(generator.name, d.prompt, d.seed), delta=0
+                    kind,
+                    bench_key(),
+                    request_id(generator.name, d.prompt, d.seed),
+                    delta=STRENGTHS[kind][0],
                 ),
                 d,
             )
@@ -180,10 +193,10 @@ def _decoded(codec: Codec, tokens: Tensor) -> NDArray[np.float32]:
     return rounded
 
 
-def _swap_row(each: Floats) -> tuple[str, ...]:
+def _kept_row(what: str, each: Floats) -> tuple[str, ...]:
     low, high = _bootstrap(len(each), lambda n: float(each[n].mean()))
     return (
-        "PSNR of index swap, same tokens",
+        what,
         f">= {LEAST_PSNR:g} dB",
         "",
         f"{each.mean():.2f} dB",

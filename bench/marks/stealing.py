@@ -22,7 +22,6 @@ from provenance.robustness.stealing import Evidence, Grids, Theft, drawn_grids, 
 from provenance.watermark.detect import THRESHOLD, Bank, View, detect
 from provenance.watermark.scheme import Scheme
 from provenance.watermark.search import Grid, Plan
-from workers.generate import STRENGTHS
 
 CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # pictures
 FORGERIES = 40
@@ -60,9 +59,10 @@ def table(
     corpus = np.stack([d.tokens.ravel() for d in unmarked])
     drawn = np.stack([d.tokens.ravel() for d in marked])
     one, pool = replace(scheme, lists=1), Bank(scheme, [bench_key()])
+    delta = _as_green(drawn, _green(pool))
     curves = (
-        _simulated(Bank(one, [bench_key()]), corpus, plan, most),
-        _simulated(pool, corpus, plan, most),
+        _simulated(Bank(one, [bench_key()]), corpus, plan, most, delta),
+        _simulated(pool, corpus, plan, most, delta),
         _curve("drawn", drawn, corpus, pool, plan),
     )
     notes = (
@@ -86,17 +86,23 @@ def detector(bank: Bank, plan: Plan) -> Evidence:
     return evidence
 
 
-def _simulated(bank: Bank, corpus: Grids, plan: Plan, most: int) -> Curve:
+def _as_green(drawn: Grids, greens: NDArray[np.bool_]) -> float:
+    """The bias, in nats, that leaves independent codes as green as these drawings (N, T)."""
+    green = greens[:, drawn].sum(-1).max(0).sum() + 0.5  # as if half a token more were of each
+    return float(np.log(green / (drawn.size + 1 - green)))
+
+
+def _simulated(bank: Bank, corpus: Grids, plan: Plan, most: int, delta: float) -> Curve:
     """As many grids as wanted, of codes drawn independently."""
     clean = mass(corpus, bank.scheme.colouring.codes)
     grids = drawn_grids(
         clean,
         _green(bank),
-        delta=STRENGTHS[0],
+        delta=delta,
         shape=(most, corpus.shape[1]),
         rng=np.random.default_rng(SEED),
     )
-    return _curve(f"independent, {STRENGTHS[0]:g} nats", grids, corpus, bank, plan)
+    return _curve(f"independent, {delta:.1f} nats", grids, corpus, bank, plan)
 
 
 def _green(bank: Bank) -> NDArray[np.bool_]:

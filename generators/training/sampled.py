@@ -36,7 +36,7 @@ class HalfList:
     def favour(self, site: Site, logits: Tensor) -> Tensor:
         return logits + self._addend
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
         return tokens
 
 

@@ -8,6 +8,7 @@ shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -25,8 +26,8 @@ BATCH = 64
 class IndexSwap:
     """Swaps red tokens for their green partners (V,), except those in `never` (V,).
 
-    `ratio` limits how much likelier the drawn token may be than its partner, p(drawn) / p(partner);
-    None swaps always, even for a partner that top-k or top-p ruled out.
+    `ratio` limits how much likelier the drawn token may be than its partner, p(drawn) / p(partner)
+    before top-k and top-p; None swaps always.
     """
 
     def __init__(self, partner: Ints, green: Bools, never: Bools, ratio: float | None) -> None:
@@ -37,31 +38,32 @@ class IndexSwap:
         swapped = ~green & green[partner] & ~never
         target = np.where(swapped, partner, np.arange(len(partner)))
         self.ratio = ratio
+        self._surer = math.inf if ratio is None else math.log(ratio)
         self._target = torch.from_numpy(target.astype(np.int64))
         self._plain: list[int] = target.tolist()
 
-    def swap(self, ids: Tensor, probabilities: Tensor) -> Tensor:  # (n,), (n, V) -> (n,)
+    def swap(self, ids: Tensor, logits: Tensor) -> Tensor:  # (n,), (n, V) -> (n,)
         """The tokens to keep instead of those drawn."""
         if len(ids) == 1 and ids.device.type == "cpu":
-            return self._swap_one(ids, probabilities)
+            return self._swap_one(ids, logits)
         if self._target.device != ids.device:
             self._target = self._target.to(ids.device)
         target = self._target[ids]
         if self.ratio is None:
             return target
-        drawn = probabilities.gather(1, ids[:, None])[:, 0]
-        there = probabilities.gather(1, target[:, None])[:, 0]
-        return torch.where(drawn <= self.ratio * there, target, ids)
+        drawn = logits.gather(1, ids[:, None])[:, 0]
+        there = logits.gather(1, target[:, None])[:, 0]
+        return torch.where(drawn - there <= self._surer, target, ids)
 
-    def _swap_one(self, ids: Tensor, probabilities: Tensor) -> Tensor:
+    def _swap_one(self, ids: Tensor, logits: Tensor) -> Tensor:
         """The same for one token: tensor operations would cost a picture milliseconds."""
         drawn = int(ids.item())
         target = self._plain[drawn]
         if target == drawn:
             return ids
         if self.ratio is not None:
-            row = probabilities[0]
-            if row[drawn].item() > self.ratio * row[target].item():
+            row = logits[0]
+            if row[drawn].item() - row[target].item() > self._surer:
                 return ids
         return ids.new_tensor([target])
 

@@ -55,5 +55,5 @@ def test_only_large_photographs_of_split_calib_are_marked(tmp_path: Path) -> Non
 
 def test_drawings_are_asked_for_a_number(tmp_path: Path) -> None:
     said = drawn(*generator(tmp_path), 2)
-    assert said.startswith("Of 2 drawings, each at 2, 4, 7 nats, ")
+    assert said.startswith("Of 2 drawings, each biased by 2, 4, 7 nats, ")
     assert "show a number of 32 bits" in said

@@ -28,7 +28,7 @@ def test_every_method_is_judged_on_the_same_attacks_at_the_same_rate(tmp_path: P
     own = marked(tmp_path, toy, marker, Kind.LEXICAL, 2).drawings
     plain = unmarked(tmp_path, toy, 6).drawings
     table = peers.table(
-        list(zip(own, plain[:2], strict=True)),
+        list(zip(own, own, plain[:2], strict=True)),
         [peers.nulls(marker, "unmarked drawings", [d.pixels for d in plain])],
         {"kept": ("none", "jpeg-95"), "lost": ("none", "blur-radius-20")},
         rates=(0.01,),
@@ -53,14 +53,16 @@ def test_a_method_that_is_ahead_is_named() -> None:
     )
 
 
-def test_indexmark_s_drawing_is_all_green_and_lbw_s_is_ours(tmp_path: Path) -> None:
+def test_indexmark_s_drawing_is_all_green_and_lbw_s_is_biased(tmp_path: Path) -> None:
     toy, marker = generator(tmp_path)
     (plain,) = unmarked(tmp_path, toy, 1).drawings
     (own,) = marked(tmp_path, toy, marker, Kind.LEXICAL, 1).drawings
-    task = peers.Task(own, plain, ("none",), QUICK, {})
+    task = peers.Task(own, own, plain, ("none",), QUICK, {})
     ((ours, indexmark, lbw),) = peers.judge(marker, task)
     assert indexmark == pytest.approx(64 * np.log10(np.e) * 2, rel=0.05)
     assert min(ours, lbw) > 9
+    unbiased = peers.Task(own, plain, plain, ("none",), QUICK, {})
+    assert peers.judge(marker, unbiased)[0, 2] < 9
     scheme, partner = peers.indexmark(marker)
     swapped = peers.indexmarked(marker.codec, plain, scheme.green(bench_key(), 0), partner)
     assert scheme.green(bench_key(), 0)[peers.read_tokens(marker.codec, swapped, 128)].all()

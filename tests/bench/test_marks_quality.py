@@ -28,12 +28,13 @@ def test_drawings_like_the_unmarked_ones_change_nothing_and_others_do(tmp_path: 
         "own caption among the 5 nearest",
         "Frechet distance to real icons, codec space",
         "PSNR of index swap, same tokens",
+        "PSNR of trade, same tokens",
     ]
     assert [row[4] for row in same.rows[:3]] == ["+0.0% (+0.0% to +0.0%)"] * 3
     assert {row[5] for row in same.rows} == {"met"}
     brighter = [(replace(d, pixels=np.sqrt(d.pixels)), d) for d in plain]
     changed = quality.table(toy, marker, brighter, real, dark, forced=1)
-    assert [row[5] for row in changed.rows] == ["missed", "met", "missed", "met"]
+    assert [row[5] for row in changed.rows] == ["missed", "met", "missed", "met", "met"]
 
 
 def test_the_frechet_distance_of_normal_samples_is_the_formula_s() -> None:
@@ -47,7 +48,7 @@ def test_the_frechet_distance_of_normal_samples_is_the_formula_s() -> None:
 def test_forcing_feeds_the_drawing_s_tokens_and_swaps_each(tmp_path: Path) -> None:
     toy, marker = generator(tmp_path)
     (drawing,) = unmarked(tmp_path, toy, 1).drawings
-    each = quality.swap_psnr(toy, marker, [drawing])
+    each = quality.kept_psnr(toy, marker, [drawing], Kind.SWAP)
     identity = request_id(toy.name, drawing.prompt, drawing.seed)
     mark = marker.watermark(Kind.SWAP, bench_key(), identity, delta=0)
     green = mark.scheme.green(bench_key(), mark.list_index)

@@ -80,14 +80,14 @@ class HardGreen:
     def favour(self, site: Site, logits: Tensor) -> Tensor:
         return logits + torch.where(torch.arange(CODES) % 2 == 0, 0.0, -torch.inf)
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
         return tokens
 
 
 class SwapToOdd(Unmarked):
     """Every even token becomes its odd neighbour."""
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
         return tokens | 1
 
 
@@ -96,15 +96,15 @@ class Recorder(Unmarked):
 
     def __init__(self) -> None:
         self.logits: list[Tensor] = []
-        self.probabilities: list[Tensor] = []
+        self.given: list[Tensor] = []
         self.drawn: list[int] = []
 
     def favour(self, site: Site, logits: Tensor) -> Tensor:
         self.logits.append(logits)
         return logits + torch.arange(CODES) / 4
 
-    def swap(self, site: Site, tokens: Tensor, probabilities: Tensor) -> Tensor:
-        self.probabilities.append(probabilities)
+    def swap(self, site: Site, tokens: Tensor, logits: Tensor) -> Tensor:
+        self.given.append(logits)
         self.drawn.append(int(tokens))
         return (tokens + 1) % CODES
 
@@ -130,8 +130,12 @@ def test_the_bias_comes_after_guidance_and_temperature_and_before_the_cuts() -> 
     conditional, without = first.logits[:, 0]
     torch.testing.assert_close(recorder.logits[0], (without + 3 * (conditional - without)) / 0.5)
     favoured = recorder.logits[0] + torch.arange(CODES) / 4
-    kept = set(recorder.probabilities[0][0].nonzero().flatten().tolist())
-    assert kept == set(favoured[0].topk(4).indices.tolist())
+    torch.testing.assert_close(recorder.given[0], favoured)
+    likeliest = set(favoured[0].topk(4).indices.tolist())
+    drawn = [Recorder() for _ in range(40)]
+    for seed, each in enumerate(drawn):
+        one("a fox", seed, each, Sampling(guidance=3.0, temperature=0.5, top_k=4, top_p=1.0))
+    assert {each.drawn[0] for each in drawn} == likeliest
 
 
 def test_the_drawn_token_and_the_swapped_one_are_committed_and_the_swapped_one_decoded() -> None:

@@ -49,10 +49,10 @@ def test_a_picture_of_one_code_is_refused(tmp_path: Path) -> None:
 def test_the_bias_is_raised_only_as_far_as_needed(tmp_path: Path) -> None:
     free, marker = generator(tmp_path)
     loose = generate(free, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
-    assert loose.strength == STRENGTHS[0]
+    assert loose.strength == STRENGTHS[Kind.LEXICAL][0]
     set_ways, marker = generator(tmp_path, sure=5.0)
     tight = generate(set_ways, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
-    assert tight.strength > STRENGTHS[0]
+    assert tight.strength > STRENGTHS[Kind.LEXICAL][0]
 
 
 @pytest.mark.parametrize(("sure", "attack"), [(0.0, "erase-0.2"), (4.0, "shift-3")])
@@ -62,7 +62,7 @@ def test_an_attack_to_survive_raises_the_bias(tmp_path: Path, sure: float, attac
     plain = generate(toy, marker, wish, mark=Kind.LEXICAL, key=key())[0]
     assert plain.survived is None
     made = generate(toy, marker, wish, mark=Kind.LEXICAL, key=key(), survive=find(attack))[0]
-    assert made.strength > plain.strength == STRENGTHS[0]
+    assert made.strength > plain.strength == STRENGTHS[Kind.LEXICAL][0]
     assert made.survived is not None
     assert made.survived.finding.corrected <= TARGET
     copy = attacked(read_image(made.png, name="it"), find(attack), seed=SEED)
@@ -83,7 +83,7 @@ def test_the_strength_that_reads_best_is_taken_if_none_reaches_the_target(tmp_pa
     toy, marker = generator(tmp_path)
     wish, attack = [Request("grey", 3)], find("erase-0.3")
     made = generate(toy, marker, wish, mark=Kind.LEXICAL, key=key(), survive=attack)[0]
-    assert STRENGTHS[0] < made.strength < STRENGTHS[-1]
+    assert STRENGTHS[Kind.LEXICAL][0] < made.strength < STRENGTHS[Kind.LEXICAL][-1]
     assert TARGET < made.p <= THRESHOLD
 
 

@@ -38,7 +38,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     draw.add_argument("--out", type=Path, default=Path("countermark.png"), metavar="F.png")
     draw.add_argument("--seed", type=int, metavar="N", help="default: a random one, printed")
     draw.add_argument("--count", type=int, default=1, metavar="N")
-    draw.add_argument("--mark", type=Kind, choices=list(Kind), default=Kind.LEXICAL)
+    draw.add_argument("--mark", type=Kind, choices=list(Kind), default=Kind.TRADE)
     draw.add_argument(
         "--survive",
         default=NO_ATTACK,

@@ -14,8 +14,9 @@ from provenance.watermark.colouring import pairs
 from provenance.watermark.detect import Bank, Outcome, View, detect
 from provenance.watermark.errors import UnusableKey
 from provenance.watermark.keys import Key, KeyState
-from provenance.watermark.mark import Mark, Swaps
+from provenance.watermark.mark import Mark, Swaps, Trades
 from provenance.watermark.scheme import Scheme
+from provenance.watermark.trade import Likeness
 
 CODES = 256
 PARTNER = (np.arange(CODES) ^ 1).astype(np.int32)
@@ -23,6 +24,7 @@ NONE = np.zeros(CODES, bool)
 KEY = Key(b"k" * 32, "acme", 1, KeyState.ACTIVE, datetime(2026, 1, 1, tzinfo=UTC))
 SCHEME = Scheme("pairs/1", "scales-64", b"c" * 32, pairs(PARTNER), scales=2)
 SWAPS = Swaps(PARTNER, NONE, None)
+TRADES = Trades(Likeness(torch.arange(CODES)[:, None] / CODES), 3.0)
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ def draw(mark: Mark, scale: int | None, n: int) -> NDArray[np.int64]:
     drawn: list[Tensor] = []
     for _ in range(n):
         logits = 2 * torch.randn(1, CODES, generator=rng)
-        probabilities = mark.favour(At(scale), logits).softmax(-1)
-        ids = torch.multinomial(probabilities, 1, generator=rng)[:, 0]
-        drawn.append(mark.swap(At(scale), ids, probabilities))
+        favoured = mark.favour(At(scale), logits)
+        ids = torch.multinomial(favoured.softmax(-1), 1, generator=rng)[:, 0]
+        drawn.append(mark.swap(At(scale), ids, favoured))
     return torch.cat(drawn).numpy()
 
 
@@ -56,10 +58,10 @@ def outcome(mark: Mark) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    ("delta", "swaps"), [(3.0, None), (math.inf, None), (0.0, SWAPS), (1.0, SWAPS)]
+    ("delta", "swaps"), [(3.0, None), (math.inf, None), (0.0, SWAPS), (1.0, SWAPS), (0.0, TRADES)]
 )
 def test_either_hook_alone_and_both_together_leave_a_mark(
-    delta: float, swaps: Swaps | None
+    delta: float, swaps: Swaps | Trades | None
 ) -> None:
     assert outcome(Mark(SCHEME, KEY, 0, delta=delta, swaps=swaps)) is Outcome.DETECTED
 

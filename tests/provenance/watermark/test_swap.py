@@ -11,36 +11,36 @@ PARTNER = np.array([1, 0, 3, 2, 5, 4], np.int32)
 GREEN = np.array([1, 0, 0, 1, 1, 0], bool)
 NEVER = np.array([0, 0, 0, 0, 1, 1], bool)
 IDS = torch.arange(6)
-PROBABILITIES = torch.tensor([0.1, 0.2, 0.4, 0.1, 0.0, 0.2]).repeat(6, 1)
+LOGITS = torch.tensor([0.1, 0.2, 0.4, 0.1, 0.0, 0.2]).log().repeat(6, 1)
 
 
 def test_every_red_token_but_the_protected_becomes_its_partner() -> None:
-    swapped = IndexSwap(PARTNER, GREEN, NEVER, None).swap(IDS, PROBABILITIES)
+    swapped = IndexSwap(PARTNER, GREEN, NEVER, None).swap(IDS, LOGITS)
     assert swapped.tolist() == [0, 0, 3, 3, 4, 5]
 
 
 def test_swapping_twice_changes_nothing_more() -> None:
     swap = IndexSwap(PARTNER, GREEN, NEVER, None)
-    once = swap.swap(IDS, PROBABILITIES)
-    assert torch.equal(swap.swap(once, PROBABILITIES), once)
+    once = swap.swap(IDS, LOGITS)
+    assert torch.equal(swap.swap(once, LOGITS), once)
 
 
 @pytest.mark.parametrize(
-    ("ratio", "expected"), [(2.0, [0, 0, 2, 3, 4, 5]), (4.0, [0, 0, 3, 3, 4, 5])]
+    ("ratio", "expected"), [(2.1, [0, 0, 2, 3, 4, 5]), (4.1, [0, 0, 3, 3, 4, 5])]
 )
 def test_a_surer_draw_than_the_ratio_allows_stays(ratio: float, expected: list[int]) -> None:
-    assert IndexSwap(PARTNER, GREEN, NEVER, ratio).swap(IDS, PROBABILITIES).tolist() == expected
+    assert IndexSwap(PARTNER, GREEN, NEVER, ratio).swap(IDS, LOGITS).tolist() == expected
 
 
-@pytest.mark.parametrize("ratio", [None, 2.0, 4.0])
+@pytest.mark.parametrize("ratio", [None, 2.1, 4.1])
 def test_one_token_at_a_time_is_swapped_as_many_are(ratio: float | None) -> None:
     swap = IndexSwap(PARTNER, GREEN, NEVER, ratio)
-    single = [swap.swap(IDS[i : i + 1], PROBABILITIES[i : i + 1]) for i in range(6)]
-    assert torch.equal(torch.cat(single), swap.swap(IDS, PROBABILITIES))
+    single = [swap.swap(IDS[i : i + 1], LOGITS[i : i + 1]) for i in range(6)]
+    assert torch.equal(torch.cat(single), swap.swap(IDS, LOGITS))
 
 
-def test_a_partner_that_was_ruled_out_is_taken_only_without_a_limit() -> None:
-    impossible = torch.tensor([0.0, 1.0, 0, 0, 0, 0]).repeat(1, 1)
+def test_an_impossible_partner_is_taken_only_without_a_limit() -> None:
+    impossible = torch.tensor([0.0, 1.0, 0, 0, 0, 0]).log().repeat(1, 1)
     drawn = torch.tensor([1])
     never = np.zeros(6, bool)
     assert IndexSwap(PARTNER, GREEN, never, 1e9).swap(drawn, impossible).tolist() == [1]
@@ -50,7 +50,7 @@ def test_a_partner_that_was_ruled_out_is_taken_only_without_a_limit() -> None:
 def test_a_red_partner_is_no_improvement() -> None:
     none_green = np.zeros(6, bool)
     swap = IndexSwap(PARTNER, none_green, none_green, None)
-    assert torch.equal(swap.swap(IDS, PROBABILITIES), IDS)
+    assert torch.equal(swap.swap(IDS, LOGITS), IDS)
 
 
 @pytest.mark.parametrize("ratio", [0.0, -1.0, float("nan")])
