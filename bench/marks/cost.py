@@ -19,6 +19,7 @@ from provenance.watermark.detect import Bank, detect
 from provenance.watermark.mark import Mark
 from provenance.watermark.search import FULL, QUICK, Plan
 from provenance.watermark.statistics import Test, stake, weigh
+from workers.generate import STRENGTHS
 from workers.marking import Kind, Marker
 
 TILES = 4  # drawings a side of the large picture: 512 px for drawings of 128 px
@@ -46,7 +47,7 @@ def table(
 ) -> Table:
     """Every bar of cost on the first drawings, which must be unmarked: no search ends early."""
     first = drawings[0]
-    step, bias, swap = sampling_seconds(generator, marker, first, runs=runs)
+    step, bias, swap, trade = sampling_seconds(generator, marker, first, runs=runs)
     tokens = generator.model.layout.tokens
     exact = exact_p_seconds(marker, drawings[:runs])
     encode, quick = detection_seconds(marker, first.pixels, runs=10 * runs)
@@ -56,6 +57,12 @@ def table(
             "lexical bias, of a sampling step", "<= 1 %", f"{bias / step:.2%}", bias <= step / 100
         ),
         _row("swap", "<= 1 ms a picture", f"{1e3 * tokens * swap:.2f} ms", tokens * swap <= 1e-3),
+        (
+            "trade",
+            "",
+            f"{1e3 * trade:.1f} ms a picture, {trade / step / tokens:.1%} of drawing",
+            "",
+        ),
         _row("exact p", "< 5 ms", f"{1e3 * exact:.2f} ms", exact < 5e-3),
         _row(
             "detection without geometry, of one encoding",
@@ -80,8 +87,8 @@ def table(
 
 def sampling_seconds(
     generator: Generator, marker: Marker, drawing: Drawing, *, runs: int
-) -> tuple[float, float, float]:
-    """Seconds of one step of one picture, of the bias in it, and of the swap in it."""
+) -> tuple[float, float, float, float]:
+    """Seconds of one step of one picture, of the bias and the swap in it, and of all its trades."""
     request = Request(drawing.prompt, drawing.seed)
     whole = seconds(
         lambda: draw(generator.model, generator.codec, [request], watermarks=[Unmarked()]),
@@ -91,6 +98,9 @@ def sampling_seconds(
         marker.watermark(kind, bench_key(), "cost", delta=LEVEL)
         for kind in (Kind.LEXICAL, Kind.SWAP)
     )
+    traded = _Timed(
+        marker.watermark(Kind.TRADE, bench_key(), "cost", delta=STRENGTHS[Kind.TRADE][0])
+    )
     codes = marker.codec.codes.size
     logits = torch.randn(1, codes, generator=torch.Generator().manual_seed(0))
     steps = generator.model.layout.tokens
@@ -98,7 +108,33 @@ def sampling_seconds(
         whole / steps,
         seconds(lambda: _favoured(bias, logits, steps), runs) / steps,
         seconds(lambda: _swapped(swap, drawing, logits), runs) / steps,
+        traded.of_a_picture(generator, request, max(1, runs // 5)),
     )
+
+
+class _Timed:
+    """A mark that counts the seconds of its second hook, by the logits of real drawing."""
+
+    def __init__(self, mark: Mark) -> None:
+        self._mark, self._spent = mark, 0.0
+
+    def favour(self, site: Site, logits: torch.Tensor) -> torch.Tensor:
+        return self._mark.favour(site, logits)
+
+    def swap(self, site: Site, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        start = time.perf_counter()
+        kept = self._mark.swap(site, tokens, logits)
+        self._spent += time.perf_counter() - start
+        return kept
+
+    def of_a_picture(self, generator: Generator, request: Request, runs: int) -> float:
+        """The median of some drawings."""
+        spent = []
+        for _ in range(runs):
+            self._spent = 0.0
+            draw(generator.model, generator.codec, [request], watermarks=[self])
+            spent.append(self._spent)
+        return float(np.median(spent))
 
 
 def _favoured(mark: Mark, logits: torch.Tensor, steps: int) -> None:

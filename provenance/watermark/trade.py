@@ -2,7 +2,7 @@
 
 The model draws undisturbed, and goes on from what it drew; only what is kept differs. A lexical
 bias leads a drawing astray step by step, and the fixed partner of an index swap is often unlikely
-where it lands; a trade does neither (docs/decisions/0006-trade.md has the figures). Where the model
+where it lands; a trade does neither (docs/decisions/0007-trade.md has the figures). Where the model
 is sure of its draw nothing is traded: nothing there would look right, and a code that fills the
 ground of a picture is one coin anyway.
 """
