@@ -38,32 +38,17 @@ class IndexSwap:
         target = np.where(swapped, partner, np.arange(len(partner)))
         self.ratio = ratio
         self._target = torch.from_numpy(target.astype(np.int64))
-        self._plain: list[int] = target.tolist()
 
     def swap(self, ids: Tensor, probabilities: Tensor) -> Tensor:  # (n,), (n, V) -> (n,)
         """The tokens to keep instead of those drawn."""
-        if len(ids) == 1 and ids.device.type == "cpu":
-            return self._swap_one(ids, probabilities)
         if self._target.device != ids.device:
             self._target = self._target.to(ids.device)
-        target = self._target[ids]
+        target = self._target.index_select(0, ids)  # for one token far cheaper than [ids]
         if self.ratio is None:
             return target
         drawn = probabilities.gather(1, ids[:, None])[:, 0]
         there = probabilities.gather(1, target[:, None])[:, 0]
         return torch.where(drawn <= self.ratio * there, target, ids)
-
-    def _swap_one(self, ids: Tensor, probabilities: Tensor) -> Tensor:
-        """The same for one token: tensor operations would cost a picture milliseconds."""
-        drawn = int(ids.item())
-        target = self._plain[drawn]
-        if target == drawn:
-            return ids
-        if self.ratio is not None:
-            row = probabilities[0]
-            if row[drawn].item() > self.ratio * row[target].item():
-                return ids
-        return ids.new_tensor([target])
 
 
 @torch.inference_mode()
