@@ -193,7 +193,7 @@ def nearest(similarity: Tensor) -> Reading:  # (..., V)
     Both lie in the two groups with the best codes, which are found much faster than they are.
     """
     size = min(GROUP, similarity.shape[-1] // 2)
-    groups = similarity.unflatten(-1, (-1, size))
+    groups = similarity.reshape(*similarity.shape[:-1], -1, size)
     best = groups.amax(-1).topk(2, -1).indices
     among = groups.gather(-2, best[..., None].expand(*best.shape, size)).flatten(-2)
     found = among.topk(2, -1)

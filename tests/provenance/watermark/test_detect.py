@@ -218,7 +218,7 @@ def doubtful(rng: np.random.Generator, favoured: NDArray[np.bool_] | None = None
     if favoured is not None:
         kept = favoured[tokens] | (rng.random(tokens.shape) < 0.1)
         tokens = np.where(kept, tokens, rng.choice(np.flatnonzero(favoured), tokens.shape))
-    return Doubtful(tokens, np.float32(rng.integers(0, 30, tokens.shape) / 7))
+    return Doubtful(tokens, (rng.integers(0, 30, tokens.shape) / 7).astype(np.float32))
 
 
 @pytest.mark.parametrize("scales", [1, 2])
