@@ -13,7 +13,7 @@ from generators.catalog import WEIGHTS, Spec, find, load_codec
 from generators.interface import Codec
 from provenance.image import Pixels
 from provenance.watermark import matching
-from provenance.watermark.colouring import independent, pairs
+from provenance.watermark.colouring import Colouring, independent, pairs
 from provenance.watermark.detect import Bank, GatedBank
 from provenance.watermark.keys import Key, list_for
 from provenance.watermark.mark import Mark, Swaps, Trades
@@ -58,9 +58,14 @@ class Marker:
         return Likeness(self.codec.codes.vectors.cpu())
 
     @cached_property
+    def _singles(self) -> Colouring:
+        """Shared, so that a view is weighed once for all schemes that colour so."""
+        return independent(self.codec.codes.size)
+
+    @cached_property
     def _schemes(self) -> dict[Kind, Scheme]:
-        digest, codes = self.spec.codec.digest, self.codec.codes.size
-        lexical = Scheme("lexical/1", self.name, digest, independent(codes), LISTS)
+        digest = self.spec.codec.digest
+        lexical = Scheme("lexical/1", self.name, digest, self._singles, LISTS)
         paired = Scheme("pairs/1", self.name, digest, pairs(self._pairs.partner), LISTS)
         return {
             Kind.TRADE: lexical,
@@ -77,9 +82,8 @@ class Marker:
         these colours; that says nothing about the colours of drawings. And an upload is never taken
         for a drawing. With its numbers that doubles the trials: 0.3 digits of every p.
         """
-        codes = self.codec.codes.size
         digest = self.spec.codec.digest
-        return Payload(Scheme(UPLOADS, self.name, digest, independent(codes), LISTS), NUMBER_BITS)
+        return Payload(Scheme(UPLOADS, self.name, digest, self._singles, LISTS), NUMBER_BITS)
 
     def scheme(self, kind: Kind) -> Scheme:
         """What a kind of mark is detected under."""

@@ -19,12 +19,13 @@ from typing import Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.watermark.colouring import Colouring
 from provenance.watermark.errors import BadReading, CodecMismatch
 from provenance.watermark.family import Family, Trials
 from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.payload import NO_NUMBER, Message, Payload, only
 from provenance.watermark.scheme import Scheme
-from provenance.watermark.statistics import Evidence, Stakes, Test, bound, stake, statistics, weigh
+from provenance.watermark.statistics import Evidence, Stakes, Test, stake, statistics, weigh
 
 THRESHOLD = 1e-6
 # Chernoff's bound is at most some 30 times the exact p here, so a view whose bound is further
@@ -133,15 +134,20 @@ class Bank:
 
     def stake(self, test: Test, view: View) -> Stakes:
         """The view's stakes over all scales, in the units that are asked for presence."""
-        return self._stake(test, view)
+        return self.asked(self.all_stakes(test, view))
 
     def message(self, test: Test, view: View, owner: int) -> Message | None:
         """The number in a view of a mark found under this owner's coins."""
         if self.payload is None:
             return None
-        return self.payload.read(*self.owners[owner], self._stake(test, view))
+        return self.payload.read(*self.owners[owner], self.all_stakes(test, view))
 
-    def _stake(self, test: Test, view: View) -> Stakes:
+    def asked(self, stakes: Stakes) -> Stakes:
+        """Of all stakes of a view, those in the units that are asked for presence."""
+        return stakes
+
+    def all_stakes(self, test: Test, view: View) -> Stakes:
+        """The view's stakes over all scales and units: the same for all schemes of a colouring."""
         self.scheme.check_codec(view.codec_digest)
         if len(view.readings) != self.scheme.scales:
             raise BadReading(f"{len(view.readings)} readings for {self.scheme.scales} scales")
@@ -170,8 +176,8 @@ class GatedBank(Bank):
     def trials(self, views: int) -> Trials:
         return replace(super().trials(views), scheme=f"{self.scheme.name} with a number")
 
-    def stake(self, test: Test, view: View) -> Stakes:
-        return only(super().stake(test, view), self._quiet)
+    def asked(self, stakes: Stakes) -> Stakes:
+        return only(stakes, self._quiet)
 
 
 def detect(
@@ -203,8 +209,9 @@ class _Trial:
 
     bank: Bank
     view: View
+    stakes: Stakes
     owner: int
-    evidence: Evidence
+    p: float
 
     def match(self, test: Test) -> Match:
         """What was found, and the number in it."""
@@ -216,7 +223,7 @@ class _Trial:
             key_state=key.state,
             list_index=index,
             geometry=self.view.geometry,
-            evidence=self.evidence,
+            evidence=weigh(test, self.stakes, self.bank.coins[self.owner]),
             message=self.bank.message(test, self.view, self.owner),
         )
 
@@ -239,7 +246,7 @@ class _Search:
     @property
     def found(self) -> bool:
         best = self.best
-        return best is not None and self.family.correct(best.evidence.p) <= self.threshold
+        return best is not None and self.family.correct(best.p) <= self.threshold
 
     def look(self, view: View) -> None:
         able = [bank for bank in self.banks if bank.scheme.codec_digest == view.codec_digest]
@@ -248,25 +255,29 @@ class _Search:
         count = self.looked[view.codec_digest] = self.looked.get(view.codec_digest, 0) + 1
         if count > self.planned:
             raise ValueError(f"more than the {self.planned} views that were planned")
+        weighed: dict[tuple[Colouring, int], Stakes] = {}  # of each colouring once
         for bank in able:
-            self._try(bank, view)
+            colours = bank.scheme.colouring, bank.scheme.scales
+            if colours not in weighed:
+                weighed[colours] = bank.all_stakes(self.test, view)
+            self._try(bank, view, bank.asked(weighed[colours]))
 
-    def _try(self, bank: Bank, view: View) -> None:
+    def _try(self, bank: Bank, view: View, stakes: Stakes) -> None:
         """All keys and lists of a bank on one view: they share one null distribution."""
-        stakes = bank.stake(self.test, view)
         self.units = max(self.units, len(stakes.unit))
         self.least = min(self.least, stakes.least)
         scores = statistics(stakes, bank.coins)
         top = int(scores.argmax())
-        if self.best and bound(stakes, int(scores[top])) > SLACK * self.best.evidence.p:
+        score = int(scores[top])
+        if self.best and stakes.bound(score) > SLACK * self.best.p:
             return
-        evidence = weigh(self.test, stakes, bank.coins[top])
-        if self.best is None or evidence.p < self.best.evidence.p:
-            self.best = _Trial(bank, view, top, evidence)
+        p = float(stakes.chances[score])
+        if self.best is None or p < self.best.p:
+            self.best = _Trial(bank, view, stakes, top, p)
 
     def conclude(self) -> Finding:
         outcome, reason = self._judge()
-        p = self.best.evidence.p if self.best else 1.0
+        p = self.best.p if self.best else 1.0
         found = self.best if outcome is Outcome.DETECTED else None
         return Finding(
             outcome=outcome,

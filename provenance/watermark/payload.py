@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from provenance.watermark.errors import BadColouring
 from provenance.watermark.keys import Domain, Key, values
 from provenance.watermark.scheme import Scheme
-from provenance.watermark.statistics import Stakes, tail
+from provenance.watermark.statistics import Stakes
 
 Bools = NDArray[np.bool_]
 Bits = NDArray[np.uint8]
@@ -95,7 +95,7 @@ class Payload:
         if found is None:
             return Message(None, 1.0, len(shown.unit))
         message, score = found
-        p = min(1.0, 2.0**self.bits * float(tail(shown.weight, shown.gamma)[score]))
+        p = min(1.0, 2.0**self.bits * float(shown.chances[score]))
         number = sum(int(bit) << place for place, bit in enumerate(message))
         return Message(number if p <= threshold else None, p, len(shown.unit))
 

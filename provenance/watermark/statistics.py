@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import assert_never
 
 import numpy as np
@@ -29,6 +30,7 @@ Integers = NDArray[np.int64]
 FLOOR = 1e-300  # larger than all that underflow can lose
 RESCALE = 64  # steps between rescalings: neither overflow nor underflow for gamma <= 0.999
 FINENESS = 4  # integer steps to a weight of 1: finer gains no power and costs time
+EXPONENTS = np.geomspace(0.01, 30, 40)  # for Chernoff's bound, over the scale of the weights
 
 
 class Test(StrEnum):
@@ -57,6 +59,33 @@ class Stakes:
         """The smallest p this picture can reach, with every coin on its side."""
         return attainable(len(self.unit), self.gamma)
 
+    @cached_property
+    def chances(self) -> Floats:
+        """The p of every statistic, 0 to the total: one null distribution for all sets of coins."""
+        return tail(self.weight, self.gamma)
+
+    @cached_property
+    def _moments(self) -> tuple[Floats, Floats]:
+        """Exponents, and the logarithm of the mean of e^(exponent * statistic) for each."""
+        count = np.bincount(self.weight)
+        weight = np.flatnonzero(count)
+        count = count[weight]
+        scale = math.sqrt(float(count @ weight**2) / len(self.unit))
+        exponents = EXPONENTS / scale
+        ones = math.log(self.gamma) + exponents[:, None] * weight
+        return exponents, np.logaddexp(math.log1p(-self.gamma), ones) @ count
+
+    def bound(self, statistic: int) -> float:
+        """Chernoff's bound on P(sum >= statistic), far cheaper than the exact chances.
+
+        The best of a ladder of exponents, each of which gives a bound.
+        """
+        if not len(self.unit):
+            return 1.0
+        exponents, means = self._moments
+        best = float((means - exponents * statistic).min())
+        return min(1.0, math.exp(max(best, math.log(FLOOR))))
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -84,14 +113,14 @@ def stake(
     slot = 2 * colouring.unit[codes].astype(np.int64) + colouring.side[codes]
     count = np.bincount(slot, minlength=2 * colouring.units).reshape(-1, 2)
     mass = np.bincount(slot, trust, minlength=2 * colouring.units).reshape(-1, 2)
-    lead = np.abs(mass[:, 1] - mass[:, 0])
-    weight = _weights(test, lead, count.sum(1))
-    unit = np.flatnonzero(weight)
+    ahead = np.flatnonzero(mass[:, 0] != mass[:, 1])  # few: all that follows is cheap
+    weight = _weights(test, np.abs(mass[ahead, 1] - mass[ahead, 0]), count[ahead].sum(1))
+    unit, weight = ahead[weight > 0], weight[weight > 0]
     side = (mass[unit, 1] > mass[unit, 0]).astype(np.int8)
     return Stakes(
         unit=unit,
         side=side,
-        weight=weight[unit],
+        weight=weight,
         ahead=count[unit, side],
         behind=count[unit, 1 - side],
         gamma=colouring.gamma,
@@ -104,9 +133,9 @@ def _check_tokens(
     if tokens.shape != margin.shape:
         raise BadReading(f"tokens {tokens.shape} and margins {margin.shape} differ in shape")
     codes = tokens.ravel().astype(np.int64)
-    if codes.size and (codes.min() < 0 or codes.max() >= colouring.codes):
+    if codes.min(initial=0) < 0 or codes.max(initial=0) >= colouring.codes:
         raise BadReading(f"tokens must lie in 0..{colouring.codes - 1}")
-    if not (np.isfinite(margin).all() and (margin >= 0).all()):
+    if not (margin.min(initial=0) >= 0 and margin.max(initial=0) < np.inf):  # NaN is neither
         raise BadReading("margins must be finite and at least 0")
     return codes
 
@@ -144,38 +173,24 @@ def _weights(test: Test, lead: Floats, count: Integers) -> Integers:
 def tail(weights: Integers, gamma: float) -> Floats:
     """P(sum >= s) for s = 0..total, each an upper bound; a coin of chance gamma a weight."""
     ordered = np.sort(weights)  # small ones first keep the early steps short
-    total = int(ordered.sum())
-    mass = np.zeros(total + 1)  # up to the factor (1 - gamma) ** units still to be applied
-    mass[0] = 1.0
-    shifted = np.empty(total + 1)
+    total, pad = int(ordered.sum()), int(ordered.max(initial=0))
+    # mass of 0..total after `pad` zeros, up to the factor (1 - gamma) ** units still to be applied
+    mass, spare = np.zeros(pad + total + 1), np.zeros(pad + total + 1)
+    mass[pad] = 1.0
     odds = gamma / (1 - gamma)
-    reach = 1
+    end = pad + 1
     for step, weight in enumerate(ordered.tolist(), start=1):
-        np.multiply(mass[:reach], odds, out=shifted[:reach])
-        mass[weight : weight + reach] += shifted[:reach]
-        reach += weight
+        end += weight
+        won = mass[pad - weight : end - weight]
+        np.add(mass[pad:end], won if odds == 1 else odds * won, out=spare[pad:end])
+        mass, spare = spare, mass
         if step % RESCALE == 0:
-            mass[:reach] *= (1 - gamma) ** RESCALE
-    mass *= (1 - gamma) ** (len(ordered) % RESCALE)
+            mass *= (1 - gamma) ** RESCALE
+    mass = mass[pad:] * (1 - gamma) ** (len(ordered) % RESCALE)
     above = mass[::-1].cumsum()[::-1]
     roundings = 6 * len(ordered) + total + 8
     bound: Floats = above * (1 + 2 * roundings * np.finfo(np.float64).eps) + FLOOR
     return np.minimum(bound, 1.0)
-
-
-def bound(stakes: Stakes, statistic: int) -> float:
-    """Chernoff's bound on P(sum >= statistic), far cheaper than the exact tail.
-
-    The best of a ladder of exponents, each of which gives a bound.
-    """
-    if not len(stakes.unit):
-        return 1.0
-    weight, count = np.unique(stakes.weight, return_counts=True)
-    scale = math.sqrt(float(count @ weight**2) / len(stakes.unit))
-    theta = np.geomspace(0.01, 30, 40) / scale
-    ones = math.log(stakes.gamma) + theta[:, None] * weight
-    logs = np.logaddexp(math.log1p(-stakes.gamma), ones) @ count - theta * statistic
-    return min(1.0, math.exp(max(float(logs.min()), math.log(FLOOR))))
 
 
 def attained(stakes: Stakes, level: float) -> float:
@@ -184,7 +199,7 @@ def attained(stakes: Stakes, level: float) -> float:
     Sums of integers come in steps, so this is a little less than the level; a bench compares the
     hits it counts with this number, from both sides.
     """
-    chances = tail(stakes.weight, stakes.gamma)
+    chances = stakes.chances
     return float(chances[chances <= level].max(initial=0.0))
 
 
@@ -210,7 +225,7 @@ def weigh(test: Test, stakes: Stakes, coins: Bools) -> Evidence:
         green=int(np.where(won, stakes.ahead, stakes.behind).sum()),
         scored=int((stakes.ahead + stakes.behind).sum()),
         units=len(stakes.unit),
-        p=float(tail(stakes.weight, stakes.gamma)[statistic]),
+        p=float(stakes.chances[statistic]),
         least=stakes.least,
     )
 

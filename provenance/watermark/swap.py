@@ -40,32 +40,17 @@ class IndexSwap:
         self.ratio = ratio
         self._surer = math.inf if ratio is None else math.log(ratio)
         self._target = torch.from_numpy(target.astype(np.int64))
-        self._plain: list[int] = target.tolist()
 
     def swap(self, ids: Tensor, logits: Tensor) -> Tensor:  # (n,), (n, V) -> (n,)
         """The tokens to keep instead of those drawn."""
-        if len(ids) == 1 and ids.device.type == "cpu":
-            return self._swap_one(ids, logits)
         if self._target.device != ids.device:
             self._target = self._target.to(ids.device)
-        target = self._target[ids]
+        target = self._target.index_select(0, ids)  # for one token far cheaper than [ids]
         if self.ratio is None:
             return target
         drawn = logits.gather(1, ids[:, None])[:, 0]
         there = logits.gather(1, target[:, None])[:, 0]
         return torch.where(drawn - there <= self._surer, target, ids)
-
-    def _swap_one(self, ids: Tensor, logits: Tensor) -> Tensor:
-        """The same for one token: tensor operations would cost a picture milliseconds."""
-        drawn = int(ids.item())
-        target = self._plain[drawn]
-        if target == drawn:
-            return ids
-        if self.ratio is not None:
-            row = logits[0]
-            if row[drawn].item() - row[target].item() > self._surer:
-                return ids
-        return ids.new_tensor([target])
 
 
 @torch.inference_mode()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from generators.codecs.vq import VQCodec, VQConfig
+from generators.codecs.vq import AT_ONCE, VQCodec, VQConfig, nearest
 
 SMALL = VQConfig(codes=32, dim=4, fine=8, coarse=16)
 
@@ -44,6 +44,26 @@ def test_the_margin_is_the_lead_over_the_second_best_code(codec: VQCodec) -> Non
     assert torch.equal(reading.tokens, ordered.indices[..., 0])
     torch.testing.assert_close(reading.margin, ordered.values[..., 0] - ordered.values[..., 1])
     assert (reading.margin >= 0).all()
+
+
+@pytest.mark.parametrize("codes", [2, 32, 64, 4096])
+def test_the_nearest_codes_found_by_groups_are_those_of_all(codes: int) -> None:
+    similarity = torch.randn(3, 5, codes, generator=torch.Generator().manual_seed(codes))
+    if codes > 2:
+        similarity[0, 0, codes // 2 : codes // 2 + 2] = torch.tensor([9.0, 8.0])  # neighbours
+        similarity[0, 1, [0, codes - 1]] = torch.tensor([8.0, 9.0])  # far apart
+    found = nearest(similarity)
+    best = similarity.topk(2, -1)
+    assert torch.equal(found.tokens, best.indices[..., 0])
+    assert torch.equal(found.margin, best.values[..., 0] - best.values[..., 1])
+
+
+def test_many_tokens_are_read_in_parts_as_all_at_once(codec: VQCodec) -> None:
+    pixels = torch.rand(3, 3, 128, 72)
+    assert pixels[:, 0].numel() / 64 > AT_ONCE
+    reading, whole = codec.read(pixels), nearest(codec.similarity(codec.reader(pixels)))
+    assert torch.equal(reading.tokens, whole.tokens)
+    assert torch.equal(reading.margin, whole.margin)
 
 
 def test_the_encoder_is_local(codec: VQCodec) -> None:

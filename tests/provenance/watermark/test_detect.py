@@ -9,11 +9,22 @@ import pytest
 from numpy.typing import NDArray
 
 from provenance.watermark.colouring import Colouring, independent, pairs
-from provenance.watermark.detect import Bank, Finding, Outcome, Reason, View, detect
+from provenance.watermark.detect import (
+    THRESHOLD,
+    Bank,
+    Finding,
+    GatedBank,
+    Outcome,
+    Reason,
+    View,
+    detect,
+)
 from provenance.watermark.errors import BadReading, CodecMismatch
 from provenance.watermark.keys import Key, KeyState
+from provenance.watermark.payload import Payload
 from provenance.watermark.scheme import Scheme
 from provenance.watermark.statistics import Test
+from tests.provenance.watermark import plain
 
 CODES = 512
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -190,3 +201,62 @@ def test_few_unmarked_pictures_fall_below_a_level_over_the_whole_search() -> Non
         for seed in range(1000, 1000 + pictures)
     ]
     assert (np.array(corrected) <= level).sum() <= 28  # 0.999 quantile of Binomial(300, 0.05)
+
+
+@dataclass(frozen=True, eq=False)
+class Doubtful:
+    """A reading of few, often repeated codes, and of margins that are often equal."""
+
+    tokens: NDArray[np.int64]
+    margin: NDArray[np.float32]
+
+
+def doubtful(rng: np.random.Generator, favoured: NDArray[np.bool_] | None = None) -> Doubtful:
+    side = int(rng.integers(4, 17))
+    tokens = (rng.random((side, side)) ** rng.integers(1, 5) * CODES).astype(np.int64)
+    tokens = rng.permutation(CODES)[tokens]
+    if favoured is not None:
+        kept = favoured[tokens] | (rng.random(tokens.shape) < 0.1)
+        tokens = np.where(kept, tokens, rng.choice(np.flatnonzero(favoured), tokens.shape))
+    return Doubtful(tokens, (rng.integers(0, 30, tokens.shape) / 7).astype(np.float32))
+
+
+@pytest.mark.parametrize("scales", [1, 2])
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("test", Test)
+def test_every_p_and_match_is_that_of_the_plain_reference(
+    test: Test, seed: int, scales: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    codec, own = SCHEME.codec_digest, independent(CODES)
+    drawings = Scheme("lexical/1", "raster-128", codec, own, lists=4, scales=scales)
+    paired = replace(SCHEME, scales=scales)
+    uploads = Payload(Scheme("posthoc/2", "raster-128", codec, own, lists=4, scales=scales))
+    plain_bank = Bank(uploads.scheme, KEYS[:2], payload=uploads)
+    banks = [
+        Bank(drawings, KEYS[:2]),
+        Bank(paired, KEYS[:2]),
+        plain_bank,
+        GatedBank(plain_bank),
+    ]
+    marks = [None, *(scheme.green(KEYS[1], 2) for scheme in (drawings, paired, uploads.scheme))]
+    views = []
+    for number in range(3):
+        shown = marks[rng.integers(len(marks))] if number == seed % 4 else None
+        readings = tuple(doubtful(rng, shown) for _ in range(scales))
+        views.append(View(codec, f"shift {number}", readings))
+    finding = detect(views, banks, planned=3, test=test)
+    expected = plain.search(
+        views, banks, test=test, family=finding.family.size, threshold=THRESHOLD
+    )
+    assert finding.p == expected.p
+    if finding.match is not None:
+        match = finding.match
+        found = (match.evidence.p, match.scheme, match.key_id, match.list_index, match.geometry)
+        assert found == (
+            expected.p,
+            expected.scheme,
+            expected.key_id,
+            expected.list_index,
+            expected.geometry,
+        )

@@ -16,13 +16,13 @@ from provenance.watermark.statistics import (
     Test,
     attainable,
     attained,
-    bound,
     examine,
     stake,
     statistics,
     tail,
     weigh,
 )
+from tests.provenance.watermark import plain
 
 CODES = 12
 FLIPS = np.array(list(itertools.product([False, True], repeat=CODES)))
@@ -65,7 +65,27 @@ def test_p_is_the_share_of_coins_that_score_as_high(
     exact = tail(stakes.weight, stakes.gamma)
     for score in scores.tolist():
         assert exact[score] == pytest.approx(weights[all_scores >= score].sum(), rel=1e-9)
-        assert bound(stakes, score) >= exact[score] * (1 - 1e-9)
+        assert stakes.bound(score) >= exact[score] * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["independent", "quarter", "pairs", "clusters"])
+@pytest.mark.parametrize("test", Test)
+def test_weights_and_chances_are_those_of_the_plain_reference(test: Test, kind: str) -> None:
+    rng = np.random.default_rng(17)
+    for tokens in (rng.integers(0, CODES, 30), (rng.random(200) ** 4 * CODES).astype(np.int64)):
+        margin = rng.permutation(len(tokens)) * 0.5
+        stakes = stake(test, KINDS[kind], tokens, margin)
+        ranks = ((margin * 2 + 0.5) / len(tokens)).tolist()
+        weights = plain.units(test, KINDS[kind], tokens.tolist(), ranks)
+        assert stakes.unit.tolist() == np.flatnonzero(weights).tolist()
+        assert (np.where(stakes.side, 1, -1) * stakes.weight).tolist() == [w for w in weights if w]
+        assert stakes.chances.tolist() == plain.tail([w for w in weights if w], stakes.gamma)
+
+
+def test_the_chances_of_many_coins_are_those_of_the_plain_reference() -> None:
+    weights = np.random.default_rng(18).integers(1, 12, 150)
+    for gamma in (0.5, 0.25):
+        assert tail(weights, gamma).tolist() == plain.tail(weights.tolist(), gamma)
 
 
 @pytest.mark.parametrize("kind", KINDS)
