@@ -136,6 +136,8 @@ def to_wish(wish: Wish, asker: Asker, key: Key) -> tuple[jobs.Wish, Once | None]
         count=wish.count,
         mark=wish.mark,
         survive=wish.survive,
+        output_format=wish.output_format,
+        output_compression=wish.output_compression,
     )
     once = key.once("generation", wish.model_dump_json())
     return asked.wish(asker.tenant.id, asker.caller_id), once

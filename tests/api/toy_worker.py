@@ -18,12 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Engine, insert
 from sqlalchemy.orm import Session
 
 from provenance import jobs, models, pictures, previews
 from provenance.blobs import Blobs, Digest
 from provenance.database import transaction
+from provenance.formats import Encoding, Format
 from provenance.jobs import Claim, Fault, Kind
 from provenance.keyring import Keyring
 from provenance.ledger.anchor import sign_checkpoint
@@ -71,6 +73,14 @@ def png(text: str) -> bytes:
         + png_chunk(b"IDAT", rows)
         + png_chunk(b"IEND", b"")
     )
+
+
+def _shown(text: str, kind: str, quality: int) -> bytes:
+    """A picture that tells this text apart from others, in a file of this format."""
+    if kind == Format.PNG:
+        return png(text)
+    noise = np.random.default_rng(list(text.encode())).random((3, SIDE, SIDE), np.float32)
+    return Encoding(Format(kind), quality).encode(noise)
 
 
 def upload(text: str) -> bytes:
@@ -171,7 +181,8 @@ class ToyWorker:
         made = []
         for place in range(job.wish.size):
             picture = picture_id(job.id, place)
-            shown = png(f"{request.get('prompt', 'marked')} {request.get('seed', 0)} {picture}")
+            text = f"{request.get('prompt', 'marked')} {request.get('seed', 0)} {picture}"
+            shown = _shown(text, request["output_format"], request["output_compression"])
             file = embed(shown, b"a store of " + picture.encode())
             record = _record(picture, file)
             (entry,) = append(session, [Draft(record)])
@@ -191,7 +202,7 @@ class ToyWorker:
             job=claim.job.id,
             number=place,
             blob=self._blobs.put(file),
-            media="image/png",
+            media=f"image/{claim.job.wish.request['output_format']}",
             width=SIDE,
             height=SIDE,
             facts={"seed": claim.job.wish.request.get("seed", 0) + place},
