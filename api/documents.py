@@ -252,7 +252,13 @@ class Job(BaseModel):
 
 class Generation(Job):
     object: Literal["generation"] = "generation"
-    request: dict[str, Any]
+    request: Annotated[
+        dict[str, Any],
+        Field(
+            description="What was asked. `prompt` is null once it is forgotten: some days after "
+            "the end of the job, as the installation says, or when it is erased."
+        ),
+    ]
     events: Annotated[str, Field(description="Server-sent events of this job.")]
     images: list[Image]
 

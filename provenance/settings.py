@@ -22,6 +22,7 @@ TESTS = ("COUNTERMARK_TEST_", "COUNTERMARK_CRASH_ROUNDS", "COUNTERMARK_MUTATIONS
 DATABASE = "countermark.db"
 ELSEWHERE = "database"  # a file of the data folder that names another database by its URL
 BLOBS = "blobs"
+CENTURY = 100 * 365 * 24  # hours
 _YES, _NO = "yes", "no"
 
 
@@ -48,6 +49,7 @@ class Settings:
     upload_bytes: int  # at most, a file
     lease: timedelta  # after which a worker that does not say that it lives has lost its jobs
     checkers: int  # uploads read at once by one worker, each by a process of its own
+    forget: timedelta  # after the end of a job, until what it was given is deleted
 
 
 def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
@@ -71,6 +73,7 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
         upload_bytes=_number("upload_bytes", given.get("upload_bytes", "26214400")),
         lease=timedelta(seconds=_number("lease", given.get("lease", "30"))),
         checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
+        forget=timedelta(hours=_number("forget", given.get("forget", "168"), most=CENTURY)),
     )
 
 
@@ -93,7 +96,8 @@ def _choice(name: str, value: str) -> bool:
     return value == _YES
 
 
-def _number(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) < 2**31):
-        raise BadSetting(f"{PREFIX}{name.upper()} is a number from 1 on, not {value[:100]!r}")
+def _number(name: str, value: str, *, most: int = 2**31 - 1) -> int:
+    if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= most):
+        limit = f"a number from 1 to {most}"
+        raise BadSetting(f"{PREFIX}{name.upper()} is {limit}, not {value[:100]!r}")
     return int(value)

@@ -173,6 +173,7 @@ class JobRow(Table):
     __table_args__ = (
         Sorted("ix_jobs_waiting", "state", "kind", "created", "id"),
         Sorted("ix_jobs_listed", "tenant", "created", "id"),
+        Sorted("ix_jobs_forgettable", "forgotten", "finished"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -195,6 +196,7 @@ class JobRow(Table):
     created: Mapped[datetime] = mapped_column(Moment)
     sent: Mapped[datetime] = mapped_column(Moment)
     finished: Mapped[datetime | None] = mapped_column(Moment)
+    forgotten: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class ReplayRow(Table):

@@ -22,7 +22,7 @@ from provenance.models import ANNOUNCE
 from provenance.settings import BadSetting, read_settings
 from workers import queue
 from workers.folder import data_folder
-from workers.station import READER, SEQUENCE, SWEEP, Station, announce, open_station, repeat
+from workers.station import READER, SEQUENCE, SWEEP, TIDY, Station, announce, open_station, repeat
 
 KEEPING = "keeping"
 QUEUES = {"draw": queue.QUEUES["generate"], "check": queue.QUEUES["verify"], "keep": KEEPING}
@@ -55,12 +55,13 @@ def check(station: Station, stack: ExitStack) -> dict[str, Step]:
 
 def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
     """The tasks that the clock asks for."""
-    from workers.keeping import sequence, sweep
+    from workers.keeping import forget, sequence, sweep
 
     send = queue.connect(station.settings.broker, station.settings.queues)
     return {
         "sequence": lambda: sequence(station.folder),
         "sweep": lambda: sweep(station.folder.engine, send),
+        "tidy": lambda: forget(station.folder.engine, station.settings.forget),
     }
 
 
@@ -84,7 +85,7 @@ def create_app(broker: str, queues: str, role: str, steps: dict[str, Step]) -> C
         beat_scheduler="celery.beat:Scheduler",  # in memory: intervals need no file
     )
     if role == "keep":
-        seconds = {"sequence": SEQUENCE, "sweep": SWEEP}
+        seconds = {"sequence": SEQUENCE, "sweep": SWEEP, "tidy": TIDY}
         app.conf.beat_schedule = {
             name: {
                 "task": f"countermark.{name}",

@@ -159,8 +159,7 @@ def _found(marker: Marker, pixels: Pixels, key: Key, plan: Plan) -> Finding:
 
 def check_carries(marked: Marked) -> None:
     """Raise WeakMark unless the mark was read back from the file and after the attack."""
-    request = marked.drawn.request
-    picture = f"{request.prompt!r}, seed {request.seed}: the picture"
+    picture = f"seed {marked.drawn.request.seed}: the picture"  # the prompt stays out of logs
     _check_detected(marked.finding, f"{picture} cannot carry the mark")
     if marked.survived is not None:
         lost = f"{picture} cannot carry a mark that survives {marked.survived.attack}"

@@ -1,17 +1,18 @@
 """Keeping the log signed and the jobs moving: what one process of an installation does.
 
 `keep` signs a checkpoint once the log has grown, so that proofs can be had; takes jobs back whose
-worker died; and sends jobs once more whose message was lost. All of it may happen twice or late.
+worker died; sends jobs once more whose message was lost; and has ended jobs forget what they were
+given. All of it may happen twice or late.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from provenance import jobs
+from provenance import forgetting, jobs
 from provenance.database import snapshot, transaction
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.checkpoint import parse_checkpoint
@@ -41,6 +42,18 @@ def sweep(engine: Engine, send: Send) -> None:
         send(kind.value, job)
     if swept.requeued or swept.failed:
         _log.warning("%d jobs taken back, %d failed", len(swept.requeued), len(swept.failed))
+
+
+def forget(engine: Engine, after: timedelta) -> int:
+    """How many jobs that ended so long ago have forgotten what they were given."""
+    forgot = 0
+    while True:
+        with transaction(engine) as session:
+            now = datetime.now(UTC)
+            some = forgetting.forget(session, before=now - after, now=now)
+        forgot += some
+        if some < forgetting.MOST:
+            return forgot
 
 
 def _sizes(engine: Engine) -> tuple[int, int]:

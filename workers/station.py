@@ -31,6 +31,7 @@ from workers.folder import DataFolder, data_folder, open_folder
 
 IDLE = 0.1  # seconds between two looks for a job
 SEQUENCE, SWEEP = 0.5, 5.0  # seconds between two checkpoints, and two sweeps
+TIDY = 300.0  # seconds between two looks for what may go
 PATIENCE = 1.0  # seconds until the database is tried again
 READER = "workers.reader"
 _log = logging.getLogger(__name__)
@@ -81,10 +82,11 @@ def check(station: Station) -> None:
 
 def keep(station: Station) -> None:
     """Signs checkpoints and sweeps until told to stop."""
-    from workers.keeping import sequence, sweep
+    from workers.keeping import forget, sequence, sweep
 
     send = queue.connect(station.settings.broker, station.settings.queues)
     repeat(station.stop, SWEEP, lambda: sweep(station.folder.engine, send))
+    repeat(station.stop, TIDY, lambda: forget(station.folder.engine, station.settings.forget))
     repeat(station.stop, SEQUENCE, lambda: sequence(station.folder))
     station.stop.wait()
 

@@ -31,7 +31,7 @@ from tests.workers.toys import generator
 from workers import drawing, seal
 from workers.access import add_tenant
 from workers.drawing import draw_next
-from workers.keeping import sequence, sweep
+from workers.keeping import forget, sequence, sweep
 from workers.policy import Labels
 from workers.verify import verify
 
@@ -209,6 +209,20 @@ def test_a_checkpoint_covers_new_entries_and_is_signed_once(shop: Shop) -> None:
     with snapshot(shop.folder.engine) as session:
         count = session.scalar(sa.select(sa.func.count()).select_from(CheckpointRow))
     assert count == 2, "the empty log's, and one more"
+
+
+def test_a_job_that_ended_long_ago_forgets_its_prompt_and_a_fault_never_told_it(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path, toy=generator(tmp_path, sure=100.0)[0]) as shop:
+        job = shop.draw("a portrait of Alice")
+        draw_next(shop.studio)
+        assert forget(shop.folder.engine, timedelta(hours=1)) == 0
+        assert shop.read(job).wish.request["prompt"] == "a portrait of Alice"
+        assert forget(shop.folder.engine, timedelta(0)) == 1
+        found = shop.read(job)
+        assert found.fault is Fault.WEAK_MARK
+        assert "Alice" not in repr(found)
 
 
 def test_a_sweep_sends_what_it_takes_back(shop: Shop) -> None:
