@@ -17,9 +17,10 @@ from starlette.routing import Match
 from api.problems import Fault, Kind, Problem
 from provenance.blobs import NoBlob, TooLong
 from provenance.callers import OverQuota
-from provenance.jobs import Ended, NoJob, Reused
+from provenance.jobs import Ended, NoJob
 from provenance.ledger.errors import NotLogged
 from provenance.pictures import NoPicture
+from provenance.replays import Reused
 
 KNOWN: dict[type[Exception], Kind] = {
     NoJob: Kind.NOT_FOUND,

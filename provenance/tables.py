@@ -181,7 +181,7 @@ class JobRow(Table):
     tenant: Mapped[str] = mapped_column(String(63))
     caller: Mapped[str | None] = mapped_column(String(16))
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    upload: Mapped[bytes | None] = mapped_column(LargeBinary)
+    upload: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
     batch: Mapped[str] = mapped_column(String(200))
     size: Mapped[int] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(16))
@@ -208,7 +208,16 @@ class ReplayRow(Table):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     job: Mapped[str] = mapped_column(String(36))
-    created: Mapped[datetime] = mapped_column(Moment)
+    created: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class AttachedRow(Table):
+    """A blob that the result of a job names, beside its pictures."""
+
+    __tablename__ = "attached"
+
+    job: Mapped[str] = mapped_column(String(36), ForeignKey(JobRow.id), primary_key=True)
+    blob: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True, index=True)
 
 
 class PreviewRow(Table):
@@ -233,7 +242,7 @@ class PictureRow(Table):
     tenant: Mapped[str] = mapped_column(String(63))
     job: Mapped[str] = mapped_column(String(36), ForeignKey(JobRow.id), index=True)
     number: Mapped[int] = mapped_column(Integer)
-    blob: Mapped[bytes] = mapped_column(LargeBinary)
+    blob: Mapped[bytes] = mapped_column(LargeBinary, index=True)
     media: Mapped[str] = mapped_column(String(32))
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)

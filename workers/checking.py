@@ -18,7 +18,7 @@ from typing import Any
 
 from generators.catalog import GENERATORS
 from provenance import jobs, pictures, pki
-from provenance.blobs import Blobs, NoBlob
+from provenance.blobs import Blobs, Digest, NoBlob
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
 from provenance.fingerprint import LEAST_QUALITY, FingerprintIndex
@@ -202,8 +202,9 @@ def _overlays(desk: Desk, png: bytes) -> list[dict[str, str]]:
 
 
 def _end(desk: Desk, claim: Claim, result: dict[str, Any]) -> None:
+    shown = [Digest(bytes.fromhex(one["sha256"])) for one in result["overlays"]]
     with transaction(desk.folder.engine) as session:
-        jobs.finish(session, claim, result, now=datetime.now(UTC))
+        jobs.finish(session, claim, result, now=datetime.now(UTC), blobs=shown)
 
 
 @dataclass(frozen=True)

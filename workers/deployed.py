@@ -55,13 +55,14 @@ def check(station: Station, stack: ExitStack) -> dict[str, Step]:
 
 def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
     """The tasks that the clock asks for."""
-    from workers.keeping import forget, sequence, sweep
+    from workers.keeping import sequence, sweep, tidy
 
     send = queue.connect(station.settings.broker, station.settings.queues)
+    engine = station.folder.engine
     return {
         "sequence": lambda: sequence(station.folder),
-        "sweep": lambda: sweep(station.folder.engine, send),
-        "tidy": lambda: forget(station.folder.engine, station.settings.forget),
+        "sweep": lambda: sweep(engine, send),
+        "tidy": lambda: tidy(engine, station.blobs, forget_after=station.settings.forget),
     }
 
 

@@ -82,11 +82,12 @@ def check(station: Station) -> None:
 
 def keep(station: Station) -> None:
     """Signs checkpoints and sweeps until told to stop."""
-    from workers.keeping import forget, sequence, sweep
+    from workers.keeping import sequence, sweep, tidy
 
     send = queue.connect(station.settings.broker, station.settings.queues)
-    repeat(station.stop, SWEEP, lambda: sweep(station.folder.engine, send))
-    repeat(station.stop, TIDY, lambda: forget(station.folder.engine, station.settings.forget))
+    engine, forget_after = station.folder.engine, station.settings.forget
+    repeat(station.stop, SWEEP, lambda: sweep(engine, send))
+    repeat(station.stop, TIDY, lambda: tidy(engine, station.blobs, forget_after=forget_after))
     repeat(station.stop, SEQUENCE, lambda: sequence(station.folder))
     station.stop.wait()
 

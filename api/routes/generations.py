@@ -20,7 +20,8 @@ from api.lists import Cursor, JobId, Limit, list_jobs
 from api.models import check_model
 from provenance import jobs
 from provenance.database import snapshot, transaction
-from provenance.jobs import Job, Once
+from provenance.jobs import Job
+from provenance.replays import Once
 from provenance.wishes import LARGEST_SEED, MOST_PICTURES, Generate
 
 routes = router()

@@ -33,6 +33,7 @@ from provenance.ledger.log import Draft, append, find_entries
 from provenance.ledger.record import Digest as RecordDigest
 from provenance.ledger.record import Mark, Picture
 from provenance.manifest.container import embed, png_chunk
+from provenance.manifest.jumbf import STORE, format_box, format_superbox
 from provenance.models import Model
 from provenance.pictures import picture_id, visible
 from provenance.previews import Preview
@@ -165,7 +166,9 @@ class ToyWorker:
             elif "unmarkable" in wish.request.get("prompt", ""):
                 jobs.fail(session, claim, Fault.WEAK_MARK, "too flat to carry a mark", now=now)
             elif wish.kind is Kind.VERIFY:
-                jobs.finish(session, claim, self._verify(session, claim, data), now=now)
+                result = self._verify(session, claim, data)
+                shown = [Digest(bytes.fromhex(one["sha256"])) for one in result["overlays"]]
+                jobs.finish(session, claim, result, now=now, blobs=shown)
             else:
                 jobs.finish(session, claim, self._draw(session, claim, data), now=now)
 
@@ -183,7 +186,8 @@ class ToyWorker:
             picture = picture_id(job.id, place)
             text = f"{request.get('prompt', 'marked')} {request.get('seed', 0)} {picture}"
             shown = _shown(text, request["output_format"], request["output_compression"])
-            file = embed(shown, b"a store of " + picture.encode())
+            box = format_box(b"free", b"a store of " + picture.encode())
+            file = embed(shown, format_superbox(STORE, "c2pa", box))
             record = _record(picture, file)
             (entry,) = append(session, [Draft(record)])
             looks = {"entry": entry.index, "hash": looks_of(file), "quality": 100}
