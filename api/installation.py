@@ -16,7 +16,8 @@ from provenance.blobs import Blobs
 from provenance.database import connect
 from provenance.keys import Key
 from provenance.ledger.note import Verifier
-from provenance.settings import Settings
+from provenance.outbound import Reach
+from provenance.settings import Settings, reach
 from workers import queue
 from workers.queue import Send
 
@@ -45,6 +46,11 @@ class Installation:
     def log(self) -> tuple[Verifier, ...]:
         """Every key the log ever signed with."""
         return self.keys.now().log
+
+    @property
+    def reach(self) -> Reach:
+        """How far requests to addresses that callers name may go."""
+        return reach(self.settings)
 
     @property
     def origin(self) -> str:

@@ -19,6 +19,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from provenance import outbox
 from provenance.blobs import Digest
 from provenance.errors import ProvenanceError
 from provenance.replays import Once, remember
@@ -343,13 +344,15 @@ def _end(
     now: datetime,
     values: dict[str, Any] | None = None,
 ) -> list[JobId]:
-    """Ends the jobs that these conditions choose; their previews go."""
+    """Ends the jobs that these conditions choose; their previews go, webhooks will be told."""
     ended = {"state": state.value, "finished": now, "lease": None, **(values or {})}
-    change = sa.update(JobRow).where(*which).values(ended).returning(JobRow.id)
-    done = session.scalars(change).all()
+    change = sa.update(JobRow).where(*which).values(ended).returning(JobRow)
+    rows = session.scalars(change.execution_options(populate_existing=True)).all()
+    done = [JobId(row.id) for row in rows]
     if done:
         session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(done)))
-    return [JobId(one) for one in done]
+        outbox.put_ended(session, rows, now=now)
+    return done
 
 
 def _bound(last: tuple[datetime, str]) -> tuple[sa.BindParameter[Any], sa.BindParameter[Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from provenance.errors import ProvenanceError
+from provenance.outbound import Reach
 
 PREFIX = "COUNTERMARK_"
 # For the test-suite alone, and never read here.
@@ -50,6 +51,12 @@ class Settings:
     lease: timedelta  # after which a worker that does not say that it lives has lost its jobs
     checkers: int  # uploads read at once by one worker, each by a process of its own
     forget: timedelta  # after the end of a job, until what it was given is deleted
+    private_addresses: bool  # whether webhooks may use http and addresses that are not public
+
+
+def reach(settings: Settings) -> Reach:
+    """How far requests to addresses that callers name may go."""
+    return Reach.ANYWHERE if settings.private_addresses else Reach.PUBLIC
 
 
 def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
@@ -74,6 +81,7 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
         lease=timedelta(seconds=_number("lease", given.get("lease", "30"))),
         checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
         forget=timedelta(hours=_number("forget", given.get("forget", "168"), most=CENTURY)),
+        private_addresses=_choice("private_addresses", given.get("private_addresses", _NO)),
     )
 
 

@@ -272,3 +272,39 @@ class AppealRow(Table):
     created: Mapped[datetime] = mapped_column(Moment)
     answer: Mapped[str | None] = mapped_column(Text)
     answered: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class WebhookRow(Table):
+    """Where a tenant's events go, and the sealed secret that signs them (provenance.webhooks)."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(63), ForeignKey(TenantRow.id), index=True)
+    url: Mapped[str] = mapped_column(Text)
+    events: Mapped[str] = mapped_column(String(255))
+    key: Mapped[str] = mapped_column(String(100))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created: Mapped[datetime] = mapped_column(Moment)
+
+
+class DeliveryRow(Table):
+    """An event on its way to a webhook, and how that went. See provenance.outbox."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Sorted("ix_deliveries_due", "outcome", "due"),
+        Sorted("ix_deliveries_listed", "webhook", "created"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    webhook: Mapped[str] = mapped_column(String(36), ForeignKey(WebhookRow.id))
+    event: Mapped[str] = mapped_column(String(40))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    outcome: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    status: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str | None] = mapped_column(Text)
+    created: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime | None] = mapped_column(Moment)
+    ended: Mapped[datetime | None] = mapped_column(Moment)

@@ -1,9 +1,10 @@
 """What nothing points to any more goes: blobs, previews of ended jobs, expired idempotency keys.
 
-A blob is written before the row that points to it, so only blobs that were written a GRACE ago are
-looked at; and whoever writes the same bytes again makes them new, or finds them gone and writes
-them whole, never in between (see Blobs). So no row that is written within GRACE of its blob ever
-points to nothing. Pictures are recorded for ever: their rows go never, and so do not their blobs.
+Old entries of the log of deliveries go too. A blob is written before the row that points to it, so
+only blobs that were written a GRACE ago are looked at; and whoever writes the same bytes again
+makes them new, or finds them gone and writes them whole, never in between (see Blobs). So no row
+that is written within GRACE of its blob ever points to nothing. Pictures are recorded for ever:
+their rows go never, and so do not their blobs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from provenance import replays
+from provenance import outbox, replays
 from provenance.blobs import Blobs, Digest
 from provenance.database import snapshot, transaction
 from provenance.jobs import ENDED
@@ -35,6 +36,7 @@ class Tidied:
     drafts: int
     previews: int
     keys: int
+    deliveries: int
 
 
 def tidy(engine: Engine, blobs: Blobs, *, now: datetime, grace: timedelta = GRACE) -> Tidied:
@@ -42,6 +44,7 @@ def tidy(engine: Engine, blobs: Blobs, *, now: datetime, grace: timedelta = GRAC
     with transaction(engine) as session:
         keys = replays.expire(session, now=now)
         ended = sa.select(JobRow.id).where(JobRow.state.in_(ENDED))
+        deliveries = outbox.expire(session, now=now)
         gone = sa.delete(PreviewRow).where(PreviewRow.job.in_(ended))
         previews = len(session.scalars(gone.returning(PreviewRow.job)).all())
     before, removed = now - grace, 0
@@ -49,7 +52,7 @@ def tidy(engine: Engine, blobs: Blobs, *, now: datetime, grace: timedelta = GRAC
         with snapshot(engine) as session:
             kept = pointed_to(session, some)
         removed += sum(blobs.remove(one, before=before) for one in some if one not in kept)
-    return Tidied(removed, blobs.remove_drafts(before=before), previews, keys)
+    return Tidied(removed, blobs.remove_drafts(before=before), previews, keys, deliveries)
 
 
 def pointed_to(session: Session, digests: list[Digest]) -> set[bytes]:

@@ -70,7 +70,7 @@ def test_a_whole_number_may_be_written_with_a_point(here: Installed) -> None:
 
 def test_a_batch_may_ask_for_a_format_each(here: Installed) -> None:
     key = here.key()
-    wishes = [
+    wishes: list[dict[str, object]] = [
         {"prompt": "a"},
         {"prompt": "b", "output_format": "jpeg", "output_compression": 0},
         {"prompt": "c", "output_format": "webp"},

@@ -30,6 +30,7 @@ def test_what_is_set_is_what_counts() -> None:
         ("COUNTERMARK_", "x"),
         ("COUNTERMARK_ANONYMOUS", "maybe"),
         ("COUNTERMARK_ANONYMOUS", ""),
+        ("COUNTERMARK_PRIVATE_ADDRESSES", "1"),
         ("COUNTERMARK_FORGET", "0"),
         ("COUNTERMARK_FORGET", "876001"),
         ("COUNTERMARK_UPLOAD_BYTES", "0"),

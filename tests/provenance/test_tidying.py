@@ -32,7 +32,7 @@ from tests.provenance.wishes import asked, at, claimed, drawing
 
 NOW = datetime.now(UTC)
 LATER = NOW + 2 * GRACE
-NOTHING = Tidied(0, 0, 0, 0)
+NOTHING = Tidied(0, 0, 0, 0, 0)
 
 
 @pytest.fixture(params=KINDS)
@@ -54,7 +54,9 @@ def test_a_blob_goes_once_it_is_old_and_nothing_points_to_it(
     (blobs.folder / DRAFTS / "left").write_bytes(b"half")
     assert tidy(engine, blobs, now=NOW) == NOTHING
     assert blobs.get(lost) == b"lost"
-    assert tidy(engine, blobs, now=LATER) == Tidied(blobs=1, drafts=1, previews=0, keys=0)
+    assert tidy(engine, blobs, now=LATER) == Tidied(
+        blobs=1, drafts=1, previews=0, keys=0, deliveries=0
+    )
     with pytest.raises(NoBlob):
         blobs.get(lost)
     assert blobs.get(blobs.put(b"lost")) == b"lost"
@@ -119,10 +121,12 @@ def test_previews_of_ended_jobs_and_expired_keys_go(engine: sa.Engine, blobs: Bl
         over = asked(session, drawing())
         jobs.cancel(session, over.id, "local", now=at(2))
         session.add(PreviewRow(job=over.id, number=0, step=1, png=b"left"))
-    assert tidy(engine, blobs, now=at(0) + REMEMBERED) == Tidied(0, 0, previews=1, keys=0)
+    assert tidy(engine, blobs, now=at(0) + REMEMBERED) == Tidied(
+        0, 0, previews=1, keys=0, deliveries=0
+    )
     with transaction(engine) as session:
         assert asked(session, drawing(), seconds=3, once=once).id == first.id
-    assert tidy(engine, blobs, now=at(1) + REMEMBERED) == Tidied(0, 0, 0, keys=1)
+    assert tidy(engine, blobs, now=at(1) + REMEMBERED) == Tidied(0, 0, 0, keys=1, deliveries=0)
     with transaction(engine) as session:
         assert asked(session, drawing(), seconds=4, once=once).id != first.id
         assert len(previews.read(session, first.id)) == 1

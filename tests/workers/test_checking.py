@@ -17,6 +17,7 @@ from provenance import pictures
 from provenance.blobs import Digest
 from provenance.callers import Quota
 from provenance.database import snapshot
+from provenance.formats import Encoding
 from provenance.image import Pixels
 from provenance.jobs import Fault, Job, State
 from provenance.ledger.log import read_record
@@ -191,7 +192,7 @@ def test_a_marked_upload_leaves_in_the_format_that_was_asked_for(
         record = read_record(session, picture.entry)
     assert (picture.media, sniff(made)) == (f"image/{kind}", f"image/{kind}")
     assert isinstance(record, Marking)
-    assert record.file == picture.blob == sha256(made).digest()
+    assert bytes(record.file) == bytes(picture.blob) == sha256(made).digest()
     found = checked(shop, marking, shop.verify(made))
     assert found.result is not None
     assert found.result["verdict"]["outcome"] == "marked on request, intact"
@@ -206,7 +207,7 @@ def test_an_upload_whose_mark_the_format_loses_is_refused(shop: Shop, marking: D
 def test_a_file_from_which_the_mark_is_not_read_is_not_given_out(
     shop: Shop, marking: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Blurring(checking.Encoding):
+    class Blurring(Encoding):
         def encode(self, pixels: Pixels) -> bytes:
             return super().encode(np.full_like(pixels, 0.5))
 

@@ -143,4 +143,5 @@ def test_a_format_that_loses_the_mark_raises_the_bias_or_refuses(tmp_path: Path)
 
 
 def as_pixels(made: Marked) -> Pixels:
-    return np.ascontiguousarray(made.drawn.pixels.transpose(2, 0, 1), np.float32) / 255
+    pixels: Pixels = np.ascontiguousarray(made.drawn.pixels.transpose(2, 0, 1), np.float32)
+    return pixels / np.float32(255)
