@@ -113,8 +113,10 @@ def test_ends_of_jobs_and_answers_to_appeals_are_on_their_way(here: Installed) -
 def test_the_log_of_deliveries_says_how_an_attempt_went(here: Installed) -> None:
     key = here.key(tenant="logged")
     hook = here.client.post("/v1/webhooks", json={"url": URL}, headers=key).json()
-    job = here.client.post("/v1/generations", json={"prompt": "slowly"}, headers=key).json()
+    here.worker.rest()
+    job = here.client.post("/v1/generations", json={"prompt": "a"}, headers=key).json()
     here.client.post(f"/v1/generations/{job['id']}/cancel", headers=key)
+    here.worker.resume()
     with transaction(here.engine) as session:
         mine = [
             one for one in outbox.claim(session, now=datetime.now(UTC)) if one.webhook == hook["id"]

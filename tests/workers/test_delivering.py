@@ -9,7 +9,6 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,43 +23,15 @@ from provenance.outbox import Delivery, Event, Outcome
 from provenance.tables import DeliveryRow
 from provenance.webhooks import Webhook, parse_secret
 from provenance.wishes import Generate
+from tests.workers.listeners import Listener, listening
 from workers.delivering import Courier, courier, deliver, deliver_all
 from workers.folder import DataFolder, make, open_folder
 
 
-class Listener:
-    """A server that notes what it is sent and answers with a status."""
-
-    def __init__(self) -> None:
-        self.status, self.headers = 204, dict[str, str]()
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        outer = self
-
-        class Noting(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                outer.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(outer.status)
-                for name, value in outer.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Noting)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-
-
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    made = Listener()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with listening() as made:
+        yield made
 
 
 @pytest.fixture
