@@ -33,6 +33,7 @@ from api.routes import (
     softbinding,
     state,
     verifications,
+    webhooks,
 )
 from api.uploads import FORM_BYTES
 from provenance.errors import ProvenanceError
@@ -51,6 +52,7 @@ ROUTES = (
     records,
     log,
     appeals,
+    webhooks,
     softbinding,
 )
 

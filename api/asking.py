@@ -23,7 +23,8 @@ from api.problems import Kind, Problem
 from provenance import jobs
 from provenance.callers import Quota, spend
 from provenance.database import snapshot, transaction
-from provenance.jobs import Fault, Job, Once, State, Wish
+from provenance.jobs import Fault, Job, State, Wish
+from provenance.replays import Once
 
 LONGEST_WAIT = 60  # seconds that a caller may ask to wait
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?:$|[,;])")

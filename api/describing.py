@@ -61,7 +61,7 @@ def verification(here: Installation, job: Job, *, detail: Detail) -> documents.V
     return documents.Verification(
         **_shared(job, url),
         detail=detail,
-        sha256=job.wish.upload.hex() if job.wish.upload else None,
+        sha256=result.get("sha256") or (job.wish.upload.hex() if job.wish.upload else None),
         width=result.get("width"),
         height=result.get("height"),
         verdict=_verdict(result["verdict"], full=full) if result else None,

@@ -9,10 +9,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from provenance.jobs import State
-from provenance.wishes import LARGEST_SEED, LONGEST_PROMPT, MOST_PICTURES
+from provenance.wishes import BEST, LARGEST_SEED, LONGEST_PROMPT, MOST_PICTURES
 
 LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 TEXT = r"^[^\x00]*$"
@@ -72,6 +79,33 @@ Survive = Annotated[
 ]
 
 
+OutputFormat = Annotated[
+    Literal["png", "jpeg", "webp"],
+    Field(
+        description="What the files are. The mark is read back from the very file that is given "
+        "out, and drawn more strongly, or refused, where the format weakens it. An installation "
+        "whose policy asks for China's label refuses webp, with the fault bad-wish."
+    ),
+]
+OutputCompression = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=BEST,
+        description="Of jpeg and webp, in percent: the quality, 0 the smallest file and "
+        f"{BEST} (the default) the truest. A png loses nothing and takes no other value than "
+        f"{BEST}.",
+    ),
+    BeforeValidator(_whole),
+]
+
+
+def check_compression(output_format: str | None, compression: int | None) -> None:
+    """Raise ValueError for a PNG that is to lose something."""
+    if output_format in (None, "png") and compression not in (None, BEST):
+        raise ValueError(f"a png loses nothing: {BEST}, or ask for jpeg or webp")
+
+
 class Taken(BaseModel):
     """A document that comes in: no field but these."""
 
@@ -91,6 +125,15 @@ class Wish(Taken):
     seed: Seed | None = None
     mark: Marks = "trade"
     survive: Survive = "none"
+    output_format: OutputFormat = "png"
+    output_compression: OutputCompression = BEST
+
+    @field_validator("output_compression")
+    @classmethod
+    def fits(cls, value: int, others: ValidationInfo) -> int:
+        """Raise ValueError unless the format has such a quality."""
+        check_compression(others.data.get("output_format"), value)
+        return value
 
 
 class Batch(Taken):
@@ -139,9 +182,8 @@ class OpenAIWish(Taken):
             "key to be followed."
         ),
     ] = "b64_json"
-    output_format: Annotated[
-        Literal["png"] | None, Field(description="The media type of the files: PNG.")
-    ] = "png"
+    output_format: OutputFormat | None = "png"
+    output_compression: OutputCompression | None = BEST
     seed: Seed | None = None
     user: Annotated[str, Field(max_length=200, description="Ignored, and not kept.")] | None = None
     quality: Annotated[
@@ -159,6 +201,13 @@ class OpenAIWish(Taken):
         BeforeValidator(_no_number),
     ] = False
     countermark: Ours | None = None
+
+    @field_validator("output_compression")
+    @classmethod
+    def fits(cls, value: int | None, others: ValidationInfo) -> int | None:
+        """Raise ValueError unless the format has such a quality."""
+        check_compression(others.data.get("output_format"), value)
+        return value
 
 
 class Progress(BaseModel):
@@ -203,7 +252,13 @@ class Job(BaseModel):
 
 class Generation(Job):
     object: Literal["generation"] = "generation"
-    request: dict[str, Any]
+    request: Annotated[
+        dict[str, Any],
+        Field(
+            description="What was asked. `prompt` is null once it is forgotten: some days after "
+            "the end of the job, as the installation says, or when it is erased."
+        ),
+    ]
     events: Annotated[str, Field(description="Server-sent events of this job.")]
     images: list[Image]
 

@@ -8,16 +8,16 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from api.keys import Keys
 from api.limits import Buckets
 from api.metrics import Metrics
 from api.watching import Watch
-from provenance import keyring
 from provenance.blobs import Blobs
 from provenance.database import connect
-from provenance.keyring import Keyring
-from provenance.keys import Key, Purpose
+from provenance.keys import Key
 from provenance.ledger.note import Verifier
-from provenance.settings import Settings
+from provenance.outbound import Reach
+from provenance.settings import Settings, reach
 from workers import queue
 from workers.queue import Send
 
@@ -32,11 +32,25 @@ class Installation:
     engine: Engine
     blobs: Blobs
     send: Send
-    tokens: tuple[Key, ...]  # whose API keys are accepted, the active one first
-    log: tuple[Verifier, ...]  # every key the log ever signed with
+    keys: Keys
     watch: Watch
     metrics: Metrics
     buckets: Buckets = field(default_factory=Buckets)
+
+    @property
+    def tokens(self) -> tuple[Key, ...]:
+        """The keys whose API keys are accepted, the active one first."""
+        return self.keys.now().tokens
+
+    @property
+    def log(self) -> tuple[Verifier, ...]:
+        """Every key the log ever signed with."""
+        return self.keys.now().log
+
+    @property
+    def reach(self) -> Reach:
+        """How far requests to addresses that callers name may go."""
+        return reach(self.settings)
 
     @property
     def origin(self) -> str:
@@ -45,29 +59,23 @@ class Installation:
 
     @property
     def secret(self) -> bytes:
-        """What signs cursors."""
+        """What signs cursors, until the token key is rotated."""
         return self.tokens[0].material
 
 
 def open_installation(settings: Settings) -> Installation:
     """The installation of these settings; raises BadKeyring if its keys cannot be read."""
-    ring = keyring.load(settings.data / KEYS)
+    keys = Keys(settings.data / KEYS)
     engine = connect(settings.database)
     return Installation(
         settings=settings,
         engine=engine,
         blobs=Blobs(settings.blobs),
         send=queue.connect(settings.broker, settings.queues),
-        tokens=_tokens(ring),
-        log=ring.log_verifiers(),
+        keys=keys,
         watch=Watch(engine),
         metrics=Metrics(engine),
     )
-
-
-def _tokens(ring: Keyring) -> tuple[Key, ...]:
-    accepted = ring.checking(Purpose.TOKEN)
-    return tuple(sorted(accepted, key=lambda key: -key.epoch))
 
 
 def _installed(request: Request) -> Installation:

@@ -29,27 +29,29 @@ LOOKED_AT = 1_000  # verifications before this one, at most
 
 def check_not_probing(here: Installation, asker: Asker, job: Job) -> None:
     """Raises if this verification is one too many of pictures that look alike."""
-    own = (job.result or {}).get("fingerprint")
+    result = job.result or {}
+    own = result.get("fingerprint")
     if job.state is not State.DONE or own is None:
         return
     budget = ANONYMOUS_BUDGET if asker.caller is None else KEYED_BUDGET
     looks = int(own, 16)
     alike = {
-        upload
-        for upload, other in _before(here, job)
+        file
+        for file, other in _before(here, job)
         if other is not None and (looks ^ int(other, 16)).bit_count() <= ALIKE
     }
-    if len(alike - {job.wish.upload}) >= budget:
+    if len(alike - {result["sha256"]}) >= budget:
         seconds = int(WINDOW.total_seconds())
         detail = f"more than {budget} files that look like this one within {seconds} seconds"
         raise Problem(Kind.PROBING, detail, headers={"Retry-After": str(seconds)})
 
 
-def _before(here: Installation, job: Job) -> list[tuple[bytes | None, str | None]]:
-    """Upload and fingerprint of the verifications by the same caller, of the window before."""
+def _before(here: Installation, job: Job) -> list[tuple[str, str | None]]:
+    """File and fingerprint of the verifications by the same caller, of the window before."""
     same = JobRow.caller == job.wish.caller if job.wish.caller else JobRow.caller.is_(None)
     window = sa.bindparam(None, job.created - WINDOW, JobRow.created.type)
-    found = sa.select(JobRow.upload, JobRow.result["fingerprint"].as_string()).where(
+    results = (JobRow.result[name].as_string() for name in ("sha256", "fingerprint"))
+    found = sa.select(*results).where(
         JobRow.tenant == job.wish.tenant,
         JobRow.kind == job.wish.kind.value,
         same,

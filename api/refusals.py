@@ -17,14 +17,17 @@ from starlette.routing import Match
 from api.problems import Fault, Kind, Problem
 from provenance.blobs import NoBlob, TooLong
 from provenance.callers import OverQuota
-from provenance.jobs import Ended, NoJob, Reused
+from provenance.jobs import Ended, NoJob
 from provenance.ledger.errors import NotLogged
 from provenance.pictures import NoPicture
+from provenance.replays import Reused
+from provenance.webhooks import NoWebhook
 
 KNOWN: dict[type[Exception], Kind] = {
     NoJob: Kind.NOT_FOUND,
     NoPicture: Kind.NOT_FOUND,
     NoBlob: Kind.NOT_FOUND,
+    NoWebhook: Kind.NOT_FOUND,
     NotLogged: Kind.NOT_FOUND,
     Ended: Kind.ALREADY_DONE,
     Reused: Kind.KEY_REUSED,

@@ -1,17 +1,21 @@
 """Files by the SHA-256 of their bytes, in a folder; nothing in it ever changes.
 
 A file is on the disk, whole and under its name, before its digest is given out, so a row that
-points to a blob never points to nothing. Blobs that no row points to may stay behind after a crash;
-they harm nothing. Whoever keeps blobs elsewhere (S3, say) replaces the four methods of this class.
+points to a blob never points to nothing. Blobs that no row points to are removed by `tidying` once
+they are old; whoever puts the same bytes meanwhile makes them new, or finds them gone and keeps
+them whole: a lock on the folder orders the two. Whoever keeps blobs elsewhere (S3, say) replaces
+the methods of this class.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, NewType
@@ -96,5 +100,45 @@ class Blobs:
         if not place.parent.exists():
             place.parent.mkdir(exist_ok=True)
             sync_folder(self.folder)
-        draft.replace(place)
+        with self._locked(fcntl.LOCK_SH):
+            draft.replace(place)
         sync_folder(place.parent)
+
+    def written_before(self, moment: datetime) -> Iterator[Digest]:
+        """Every blob that was put last before a time."""
+        for file in self.folder.glob("[0-9a-f][0-9a-f]/*"):
+            if len(file.name) == 2 * sha256().digest_size and _older(file, moment):
+                yield Digest(bytes.fromhex(file.name))
+
+    def remove(self, digest: Digest, *, before: datetime) -> bool:
+        """Whether the blob is gone now; not if it was put again after a time, or is not there."""
+        place = self.path(digest)
+        with self._locked(fcntl.LOCK_EX):
+            if not _older(place, before):
+                return False
+            place.unlink()
+        return True
+
+    def remove_drafts(self, *, before: datetime) -> int:
+        """How many drafts were removed that nobody has written to since a time."""
+        left = [one for one in (self.folder / DRAFTS).glob("*") if _older(one, before)]
+        for one in left:
+            one.unlink(missing_ok=True)
+        return len(left)
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Many may put at once, and meanwhile nobody removes."""
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, how)
+            yield
+        finally:
+            os.close(folder)
+
+
+def _older(file: Path, moment: datetime) -> bool:
+    try:
+        return file.stat().st_mtime < moment.timestamp()
+    except FileNotFoundError:
+        return False

@@ -58,7 +58,7 @@ class Scope(StrEnum):
     VERIFY = "verify"
     MARK = "mark"
     AUDIT = "audit"
-    ADMIN = "admin"  # revocations, appeals, metrics; never another tenant's pictures
+    ADMIN = "admin"  # revocations, appeals, webhooks, metrics; never another tenant's pictures
     FETCH_MANIFESTS = "fetch:manifests"  # this and the next two are C2PA's names
     STORE_MANIFESTS = "store:manifests"
     STORE_BINDINGS = "store:bindings"

@@ -88,14 +88,14 @@ def read_image(data: bytes, *, name: str, most: int = MAX_PIXELS) -> Pixels:
 def encode_png(pixels: Pixels) -> bytes:
     """A PNG file of (3, H, W) pixels in [0, 1], rounded to 8 bits; values outside are clipped."""
     file = BytesIO()
-    _eight_bit(pixels).save(file, "PNG")
+    eight_bit(pixels).save(file, "PNG")
     return file.getvalue()
 
 
 def encode_jpeg(pixels: Pixels, *, quality: int) -> bytes:
     """A JPEG file of (3, H, W) pixels in [0, 1], at libjpeg's quality 1 to 95, colour halved."""
     file = BytesIO()
-    _eight_bit(pixels).save(file, "JPEG", quality=quality)
+    eight_bit(pixels).save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
@@ -186,12 +186,12 @@ def pixel_digest(pixels: Pixels) -> bytes:
     Over the line `countermark-pixels/1`, width and height in 4 bytes each, big-endian, and the
     rows from the top in R, G, B.
     """
-    picture = _eight_bit(pixels)
+    picture = eight_bit(pixels)
     size = picture.width.to_bytes(4, "big") + picture.height.to_bytes(4, "big")
     return sha256(b"countermark-pixels/1\n" + size + picture.tobytes()).digest()
 
 
-def _eight_bit(pixels: Pixels) -> Image.Image:
+def eight_bit(pixels: Pixels) -> Image.Image:
     """(3, H, W) in [0, 1] -> a picture of mode RGB."""
     assert pixels.ndim == 3, f"pixels are (3, H, W), not {pixels.shape}"
     assert pixels.shape[0] == 3, f"pixels are (3, H, W), not {pixels.shape}"

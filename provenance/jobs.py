@@ -9,7 +9,7 @@ PostgreSQL; the broker carries nothing that is not here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,12 +17,13 @@ from typing import Any, NewType
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from provenance import outbox
 from provenance.blobs import Digest
 from provenance.errors import ProvenanceError
-from provenance.tables import JobRow, PreviewRow, ReplayRow
+from provenance.replays import Once, remember
+from provenance.tables import AttachedRow, JobRow, PreviewRow
 
 JobId = NewType("JobId", str)
 
@@ -41,10 +42,6 @@ class Ended(ProvenanceError):
 
 class Lost(ProvenanceError):
     """The claim is no longer the newest: the job was cancelled, or is someone else's by now."""
-
-
-class Reused(ProvenanceError):
-    """This idempotency key stands for another request."""
 
 
 class Kind(StrEnum):
@@ -101,14 +98,6 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Once:
-    """An idempotency key of the tenant, and the digest of the request it stands for."""
-
-    key: str
-    digest: bytes
-
-
-@dataclass(frozen=True)
 class Job:
     """A job as it is now."""
 
@@ -148,7 +137,7 @@ def ask(session: Session, wish: Wish, *, now: datetime, once: Once | None = None
     Raises Reused. Send the job's id to the workers after the commit.
     """
     made = JobId(str(uuid4()))
-    if once is not None and (known := _replayed(session, wish.tenant, once, made, now)):
+    if once is not None and (known := remember(session, wish.tenant, once, made, now=now)):
         return read(session, known, wish.tenant)
     session.add(
         JobRow(
@@ -273,11 +262,22 @@ def report(session: Session, claims: Sequence[Claim], *, done: int, total: int) 
         _change(session, one, {"done": done, "total": total})
 
 
-def finish(session: Session, claim: Claim, result: dict[str, Any], *, now: datetime) -> None:
-    """The job is done. Raises Lost; the transaction must then be abandoned."""
+def finish(
+    session: Session,
+    claim: Claim,
+    result: dict[str, Any],
+    *,
+    now: datetime,
+    blobs: Iterable[Digest] = (),
+) -> None:
+    """The job is done, and `blobs` stay with its result. Raises Lost; then abandon the transaction.
+
+    Pictures keep their own files: see provenance.pictures.
+    """
     held = _held(claim)
     if not _end(session, *held, state=State.DONE, now=now, values={"result": result}):
         raise Lost(f"job {claim.job.id} is no longer this worker's")
+    session.add_all(AttachedRow(job=claim.job.id, blob=one) for one in set(blobs))
 
 
 def fail(session: Session, claim: Claim, fault: Fault, detail: str, *, now: datetime) -> None:
@@ -344,32 +344,15 @@ def _end(
     now: datetime,
     values: dict[str, Any] | None = None,
 ) -> list[JobId]:
-    """Ends the jobs that these conditions choose; their previews go."""
+    """Ends the jobs that these conditions choose; their previews go, webhooks will be told."""
     ended = {"state": state.value, "finished": now, "lease": None, **(values or {})}
-    change = sa.update(JobRow).where(*which).values(ended).returning(JobRow.id)
-    done = session.scalars(change).all()
+    change = sa.update(JobRow).where(*which).values(ended).returning(JobRow)
+    rows = session.scalars(change.execution_options(populate_existing=True)).all()
+    done = [JobId(row.id) for row in rows]
     if done:
         session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(done)))
-    return [JobId(one) for one in done]
-
-
-def _replayed(session: Session, tenant: str, once: Once, job: JobId, now: datetime) -> JobId | None:
-    """The job that the key stands for already; None if from now on it stands for `job`."""
-    new = {
-        "tenant": tenant,
-        "key": once.key,
-        "digest": once.digest,
-        "job": job,
-        "created": now,
-    }
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    kept = dialect.insert(ReplayRow).values(new).on_conflict_do_nothing().returning(ReplayRow.job)
-    if session.scalar(kept) is not None:
-        return None
-    known = session.get_one(ReplayRow, (tenant, once.key))
-    if known.digest != once.digest:
-        raise Reused(f"idempotency key {once.key[:100]!r} stands for another request")
-    return JobId(known.job)
+        outbox.put_ended(session, rows, now=now)
+    return done
 
 
 def _bound(last: tuple[datetime, str]) -> tuple[sa.BindParameter[Any], sa.BindParameter[Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from provenance.errors import ProvenanceError
+from provenance.outbound import Reach
 
 PREFIX = "COUNTERMARK_"
 # For the test-suite alone, and never read here.
@@ -22,6 +23,7 @@ TESTS = ("COUNTERMARK_TEST_", "COUNTERMARK_CRASH_ROUNDS", "COUNTERMARK_MUTATIONS
 DATABASE = "countermark.db"
 ELSEWHERE = "database"  # a file of the data folder that names another database by its URL
 BLOBS = "blobs"
+CENTURY = 100 * 365 * 24  # hours
 _YES, _NO = "yes", "no"
 
 
@@ -48,6 +50,13 @@ class Settings:
     upload_bytes: int  # at most, a file
     lease: timedelta  # after which a worker that does not say that it lives has lost its jobs
     checkers: int  # uploads read at once by one worker, each by a process of its own
+    forget: timedelta  # after the end of a job, until what it was given is deleted
+    private_addresses: bool  # whether webhooks may use http and addresses that are not public
+
+
+def reach(settings: Settings) -> Reach:
+    """How far requests to addresses that callers name may go."""
+    return Reach.ANYWHERE if settings.private_addresses else Reach.PUBLIC
 
 
 def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
@@ -71,6 +80,8 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
         upload_bytes=_number("upload_bytes", given.get("upload_bytes", "26214400")),
         lease=timedelta(seconds=_number("lease", given.get("lease", "30"))),
         checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
+        forget=timedelta(hours=_number("forget", given.get("forget", "168"), most=CENTURY)),
+        private_addresses=_choice("private_addresses", given.get("private_addresses", _NO)),
     )
 
 
@@ -93,7 +104,8 @@ def _choice(name: str, value: str) -> bool:
     return value == _YES
 
 
-def _number(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) < 2**31):
-        raise BadSetting(f"{PREFIX}{name.upper()} is a number from 1 on, not {value[:100]!r}")
+def _number(name: str, value: str, *, most: int = 2**31 - 1) -> int:
+    if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= most):
+        limit = f"a number from 1 to {most}"
+        raise BadSetting(f"{PREFIX}{name.upper()} is {limit}, not {value[:100]!r}")
     return int(value)

@@ -173,6 +173,7 @@ class JobRow(Table):
     __table_args__ = (
         Sorted("ix_jobs_waiting", "state", "kind", "created", "id"),
         Sorted("ix_jobs_listed", "tenant", "created", "id"),
+        Sorted("ix_jobs_forgettable", "forgotten", "finished"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -180,7 +181,7 @@ class JobRow(Table):
     tenant: Mapped[str] = mapped_column(String(63))
     caller: Mapped[str | None] = mapped_column(String(16))
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    upload: Mapped[bytes | None] = mapped_column(LargeBinary)
+    upload: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
     batch: Mapped[str] = mapped_column(String(200))
     size: Mapped[int] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(16))
@@ -195,6 +196,7 @@ class JobRow(Table):
     created: Mapped[datetime] = mapped_column(Moment)
     sent: Mapped[datetime] = mapped_column(Moment)
     finished: Mapped[datetime | None] = mapped_column(Moment)
+    forgotten: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class ReplayRow(Table):
@@ -206,7 +208,16 @@ class ReplayRow(Table):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     job: Mapped[str] = mapped_column(String(36))
-    created: Mapped[datetime] = mapped_column(Moment)
+    created: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class AttachedRow(Table):
+    """A blob that the result of a job names, beside its pictures."""
+
+    __tablename__ = "attached"
+
+    job: Mapped[str] = mapped_column(String(36), ForeignKey(JobRow.id), primary_key=True)
+    blob: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True, index=True)
 
 
 class PreviewRow(Table):
@@ -231,7 +242,7 @@ class PictureRow(Table):
     tenant: Mapped[str] = mapped_column(String(63))
     job: Mapped[str] = mapped_column(String(36), ForeignKey(JobRow.id), index=True)
     number: Mapped[int] = mapped_column(Integer)
-    blob: Mapped[bytes] = mapped_column(LargeBinary)
+    blob: Mapped[bytes] = mapped_column(LargeBinary, index=True)
     media: Mapped[str] = mapped_column(String(32))
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
@@ -261,3 +272,39 @@ class AppealRow(Table):
     created: Mapped[datetime] = mapped_column(Moment)
     answer: Mapped[str | None] = mapped_column(Text)
     answered: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class WebhookRow(Table):
+    """Where a tenant's events go, and the sealed secret that signs them (provenance.webhooks)."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(63), ForeignKey(TenantRow.id), index=True)
+    url: Mapped[str] = mapped_column(Text)
+    events: Mapped[str] = mapped_column(String(255))
+    key: Mapped[str] = mapped_column(String(100))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created: Mapped[datetime] = mapped_column(Moment)
+
+
+class DeliveryRow(Table):
+    """An event on its way to a webhook, and how that went. See provenance.outbox."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Sorted("ix_deliveries_due", "outcome", "due"),
+        Sorted("ix_deliveries_listed", "webhook", "created"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    webhook: Mapped[str] = mapped_column(String(36), ForeignKey(WebhookRow.id))
+    event: Mapped[str] = mapped_column(String(40))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    outcome: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    status: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str | None] = mapped_column(Text)
+    created: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime | None] = mapped_column(Moment)
+    ended: Mapped[datetime | None] = mapped_column(Moment)

@@ -19,6 +19,8 @@ LONGEST_PROMPT = 500  # characters
 MARKS = ("trade", "lexical", "swap", "both")
 SEARCHES = ("quick", "standard", "full")
 NO_ATTACK = "none"
+FORMATS = ("png", "jpeg", "webp")
+BEST = 100  # output_compression: of jpeg and webp, the quality in percent
 LARGEST_SEED = 2**53 - 1  # what every JSON reader keeps exact; the last picture's, with its count
 
 
@@ -32,10 +34,13 @@ class Generate:
     count: int
     mark: str  # one of MARKS
     survive: str = NO_ATTACK  # the attack the mark must survive, e.g. jpeg-50
+    output_format: str = FORMATS[0]
+    output_compression: int = BEST
 
     def wish(self, tenant: str, caller: str | None) -> Wish:
         """Jobs of one tenant that agree in all but prompt and seed are drawn together."""
-        batch = f"{self.model}/{self.mark}/{self.survive}"
+        written = f"{self.output_format}/{self.output_compression}"
+        batch = f"{self.model}/{self.mark}/{self.survive}/{written}"
         return Wish(Kind.GENERATE, tenant, caller, asdict(self), batch=batch, size=self.count)
 
 
@@ -56,6 +61,8 @@ class Mark:
 
     model: str  # whose codec carries the mark
     name: str = "upload"
+    output_format: str = FORMATS[0]
+    output_compression: int = BEST
 
     def wish(self, tenant: str, caller: str | None, upload: Digest) -> Wish:
         return Wish(Kind.MARK, tenant, caller, asdict(self), upload)

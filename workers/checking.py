@@ -18,18 +18,18 @@ from typing import Any
 
 from generators.catalog import GENERATORS
 from provenance import jobs, pictures, pki
-from provenance.blobs import Blobs, NoBlob
+from provenance.blobs import Blobs, Digest, NoBlob
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
 from provenance.fingerprint import LEAST_QUALITY, FingerprintIndex
-from provenance.image import encode_png
+from provenance.formats import Encoding, Format
 from provenance.jobs import LEASE, Claim, Fault, Kind, Lost
 from provenance.keys import KeyState, Purpose
 from provenance.pictures import Picture, picture_id
-from provenance.verdict.finding import ManifestState
+from provenance.verdict.finding import ManifestState, MarkState
 from provenance.verdict.table import Verdict, decide
 from provenance.watermark.keys import Key
-from provenance.watermark.search import QUICK
+from provenance.watermark.search import FULL
 from provenance.wishes import Mark, Verify
 from workers.answers import format_key, parse_parent, parse_pixels, parse_seen
 from workers.commands.verify import verdict_json
@@ -202,15 +202,16 @@ def _overlays(desk: Desk, png: bytes) -> list[dict[str, str]]:
 
 
 def _end(desk: Desk, claim: Claim, result: dict[str, Any]) -> None:
+    shown = [Digest(bytes.fromhex(one["sha256"])) for one in result["overlays"]]
     with transaction(desk.folder.engine) as session:
-        jobs.finish(session, claim, result, now=datetime.now(UTC))
+        jobs.finish(session, claim, result, now=datetime.now(UTC), blobs=shown)
 
 
 @dataclass(frozen=True)
 class _Brought:
     """A marked upload as it is signed, with what the child measured."""
 
-    png: bytes
+    file: bytes
     list_index: int
     number: int | None
     width: int
@@ -231,10 +232,18 @@ def _mark(desk: Desk, claim: Claim) -> None:
     with snapshot(desk.folder.engine) as session:
         number = fresh_number(session)
     spoken = [format_key(one) for one in keys]
-    question = {"do": "mark", "name": asked.name, "keys": spoken}
-    answer, rows = _ask(desk, {**question, "key": key.key_id, "number": number}, data)
+    encoding = Encoding(Format(asked.output_format), asked.output_compression)
+    question = {
+        "do": "mark",
+        "name": asked.name,
+        "keys": spoken,
+        "key": key.key_id,
+        "number": number,
+        "encoding": [encoding.format.value, encoding.quality],
+    }
+    answer, rows = _ask(desk, question, data)
     with _sense():
-        brought, parent = _parse_brought(answer, rows), parse_parent(answer["parent"])
+        brought, parent = _parse_brought(answer, rows, encoding), parse_parent(answer["parent"])
     marker = desk.marker(asked.model)
     signed = sign_upload(
         load_claim_signer(desk.folder, now=datetime.now(UTC)),
@@ -245,35 +254,43 @@ def _mark(desk: Desk, claim: Claim) -> None:
         marker=marker,
         key=key,
     )
-    _check_read_back(desk, spoken, signed.file)
-    _keep(desk, claim, signed, marker.name, key)
+    _check_read_back(desk, spoken, signed)
+    _keep(desk, claim, signed, marker.name, encoding)
 
 
-def _parse_brought(answer: dict[str, Any], rows: bytes) -> _Brought:
+def _parse_brought(answer: dict[str, Any], rows: bytes, encoding: Encoding) -> _Brought:
     width, height, number = int(answer["width"]), int(answer["height"]), answer["number"]
     pixels = parse_pixels(rows, height=height, width=width)
     facts = {name: float(answer[name]) for name in ("psnr", "ssim", "p_corrected")}
     carried = None if number is None else int(number)
-    return _Brought(encode_png(pixels), int(answer["list"]), carried, width, height, facts)
+    return _Brought(encoding.encode(pixels), int(answer["list"]), carried, width, height, facts)
 
 
-def _check_read_back(desk: Desk, keys: list[dict[str, Any]], file: bytes) -> None:
-    """Raise Untrusted unless the child, which reads every file, reads our manifest in this one."""
-    question = {"do": "read", "name": "the picture just signed", "search": QUICK.name, "keys": keys}
-    answer, _ = _ask(desk, question, file)
+def _check_read_back(desk: Desk, keys: list[dict[str, Any]], signed: Signed[_Brought]) -> None:
+    """Raise unless the child, which reads every file, reads our manifest and mark in this one.
+
+    Untrusted for the manifest, Refused for the mark.
+    """
+    question = {"do": "read", "name": "the picture just signed", "search": FULL.name, "keys": keys}
+    answer, _ = _ask(desk, question, signed.file)
     with _sense():
-        state = parse_seen(answer["seen"], file).manifest.state
-    if state is not ManifestState.OURS:
-        raise Untrusted(f"the manifest just signed reads as {state}")
+        seen = parse_seen(answer["seen"], signed.file)
+    if seen.manifest.state is not ManifestState.OURS:
+        raise Untrusted(f"the manifest just signed reads as {seen.manifest.state}")
+    number = None if seen.number is None else seen.number.number
+    if (seen.mark.state, number) != (MarkState.UPLOAD, signed.marked.number):
+        raise Refused(Fault.WEAK_MARK, "the mark cannot be read from the file as it would leave")
 
 
-def _keep(desk: Desk, claim: Claim, signed: Signed[_Brought], model: str, key: Key) -> None:
+def _keep(
+    desk: Desk, claim: Claim, signed: Signed[_Brought], model: str, encoding: Encoding
+) -> None:
     """The end of the job, its record and its picture in one transaction."""
     blob, made, now = desk.blobs.put(signed.file), signed.marked, datetime.now(UTC)
     facts = {
         "model": model,
         "scheme": signed.record.mark.scheme if signed.record.mark else None,
-        "key": key.key_id,
+        "key": signed.record.mark.key if signed.record.mark else None,
         "list": made.list_index,
         "number": None if made.number is None else shown(made.number),
         "manifest": signed.record.manifest,
@@ -289,7 +306,7 @@ def _keep(desk: Desk, claim: Claim, signed: Signed[_Brought], model: str, key: K
             job=claim.job.id,
             number=0,
             blob=blob,
-            media="image/png",
+            media=encoding.media,
             width=made.width,
             height=made.height,
             facts=facts,

@@ -33,7 +33,7 @@ from provenance.watermark.detect import Finding, Outcome
 from provenance.watermark.search import FULL
 from workers.examine import Library, open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import Marked, generate
+from workers.generate import How, Marked, generate
 from workers.marking import Kind, Marker
 from workers.seal import Sealed, seal
 from workers.verify import Judged, judge
@@ -127,9 +127,8 @@ def drawings(
     signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
     out = []
     for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing", console=console)):
-        marked = generate(
-            generator, marker, [Request(prompt, row)], mark=mark, key=key, labels=folder.labels
-        )
+        how = How(mark, key, labels=folder.labels)
+        marked = generate(generator, marker, [Request(prompt, row)], how)
         out += seal(folder, signer, marked, trust=trust, marker=marker, key=key)
         (FOLDER / f"{row + 1}.png").write_bytes(out[-1].file)
         (FOLDER / f"{row + 1}.tlog-proof").write_bytes(out[-1].proof)

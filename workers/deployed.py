@@ -19,10 +19,20 @@ from celery import Celery
 from sqlalchemy.exc import OperationalError
 
 from provenance.models import ANNOUNCE
-from provenance.settings import BadSetting, read_settings
+from provenance.settings import BadSetting, reach, read_settings
 from workers import queue
 from workers.folder import data_folder
-from workers.station import READER, SEQUENCE, SWEEP, Station, announce, open_station, repeat
+from workers.station import (
+    DELIVER,
+    READER,
+    SEQUENCE,
+    SWEEP,
+    TIDY,
+    Station,
+    announce,
+    open_station,
+    repeat,
+)
 
 KEEPING = "keeping"
 QUEUES = {"draw": queue.QUEUES["generate"], "check": queue.QUEUES["verify"], "keep": KEEPING}
@@ -54,13 +64,18 @@ def check(station: Station, stack: ExitStack) -> dict[str, Step]:
 
 
 def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
-    """The tasks that the clock asks for."""
-    from workers.keeping import sequence, sweep
+    """The tasks that the clock asks for; webhooks are told beside them, for they may be slow."""
+    from workers.delivering import courier, deliver_all
+    from workers.keeping import sequence, sweep, tidy
 
     send = queue.connect(station.settings.broker, station.settings.queues)
+    engine = station.folder.engine
+    own = stack.enter_context(courier(station.folder, reach(station.settings)))
+    repeat(station.stop, DELIVER, lambda: deliver_all(own))
     return {
         "sequence": lambda: sequence(station.folder),
-        "sweep": lambda: sweep(station.folder.engine, send),
+        "sweep": lambda: sweep(engine, send),
+        "tidy": lambda: tidy(engine, station.blobs, forget_after=station.settings.forget),
     }
 
 
@@ -84,7 +99,7 @@ def create_app(broker: str, queues: str, role: str, steps: dict[str, Step]) -> C
         beat_scheduler="celery.beat:Scheduler",  # in memory: intervals need no file
     )
     if role == "keep":
-        seconds = {"sequence": SEQUENCE, "sweep": SWEEP}
+        seconds = {"sequence": SEQUENCE, "sweep": SWEEP, "tidy": TIDY}
         app.conf.beat_schedule = {
             name: {
                 "task": f"countermark.{name}",

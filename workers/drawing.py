@@ -22,6 +22,7 @@ from generators.sampling import Request
 from provenance import jobs, pictures, previews
 from provenance.blobs import Blobs, Digest
 from provenance.database import transaction
+from provenance.formats import Encoding, Format
 from provenance.image import encode_png
 from provenance.jobs import LEASE, Claim, Fault, JobId, Kind, Lost
 from provenance.keyring import UnknownKey
@@ -38,6 +39,7 @@ from workers.folder import DataFolder, load_claim_signer, load_keyring, load_tru
 from workers.generate import BATCH, How, Marked, WeakMark, attempt, check_carries
 from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back
 from workers.marking import Marker
+from workers.policy import CannotLabel
 from workers.seal import Signed, record, sign_pictures
 
 PREVIEW_SECONDS = 2.0
@@ -80,6 +82,7 @@ class _Batch:
     generator: Generator
     marker: Marker
     key: Key
+    encoding: Encoding
 
 
 def announced(studio: Studio) -> list[Model]:
@@ -128,7 +131,14 @@ def _draw(studio: Studio, claims: Sequence[Claim], hold: Hold) -> None:
         for claim in claims:
             fail_job(studio.folder.engine, claim, Fault.NO_KEY, str(e))
         return
-    batch = _Batch(tuple(claims), wishes, generator, marker, key)
+    encoding = Encoding(Format(wishes[0].output_format), wishes[0].output_compression)
+    try:
+        studio.folder.labels.check_fit(encoding)
+    except CannotLabel as e:
+        for claim in claims:
+            fail_job(studio.folder.engine, claim, Fault.BAD_WISH, str(e))
+        return
+    batch = _Batch(tuple(claims), wishes, generator, marker, key, encoding)
     made = _attempt(studio, batch, hold)
     for claim, wish in zip(claims, wishes, strict=True):
         mine, made = made[: wish.count], made[wish.count :]
@@ -149,6 +159,7 @@ def _attempt(studio: Studio, batch: _Batch, hold: Hold) -> list[Marked]:
             batch.key,
             None if first.survive == NO_ATTACK else find(first.survive),
             studio.folder.labels,
+            batch.encoding,
         ),
         progress=watch.progress,
         show=watch.show,
@@ -241,7 +252,7 @@ def _rows(
             job=claim.job.id,
             number=number,
             blob=blob,
-            media="image/png",
+            media=batch.encoding.media,
             width=one.marked.drawn.pixels.shape[1],
             height=one.marked.drawn.pixels.shape[0],
             facts=_facts(one, batch),

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from generators.catalog import Generator
 from generators.sampling import Drawn, Request, draw
-from provenance.image import Pixels, encode_png, read_image
+from provenance.formats import Encoding
+from provenance.image import Pixels, read_image
 from provenance.robustness.attacks import Attack, attacked
 from provenance.watermark.detect import Finding, Outcome, detect
 from provenance.watermark.keys import Key
@@ -52,15 +53,16 @@ class Survived:
 
 @dataclass(frozen=True)
 class Marked:
-    """A marked picture as a PNG file, with what its own file shows."""
+    """A marked picture as a file, with what this very file shows."""
 
     drawn: Drawn
-    png: bytes
+    file: bytes
     mark: Kind
     strength: float
     finding: Finding
     survived: Survived | None = None  # None: no attack was named
     labels: Labels = NO_LABELS  # those in the file, and those to be written into it
+    encoding: Encoding = Encoding()
 
     @property
     def p(self) -> float:
@@ -71,23 +73,24 @@ class Marked:
 
 @dataclass(frozen=True)
 class How:
-    """What pictures are to carry: a mark of a key, one that survives an attack, and labels."""
+    """What pictures are to carry, a mark of a key that survives an attack, and labels; and where.
+
+    The mark is read back from the file, so it is as strong as the file's format asks for.
+    """
 
     mark: Kind
     key: Key
     survive: Attack | None = None
     labels: Labels = NO_LABELS
+    encoding: Encoding = Encoding()
 
 
 def generate(
     generator: Generator,
     marker: Marker,
     requests: Sequence[Request],
+    how: How,
     *,
-    mark: Kind,
-    key: Key,
-    survive: Attack | None = None,
-    labels: Labels = NO_LABELS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Marked]:
     """Draw the requests, each as weakly marked as TARGET allows; raises WeakMark.
@@ -95,7 +98,6 @@ def generate(
     The mark is read back under the label that people see, so what counts is what leaves.
     What does not reach TARGET at any strength is drawn as it reads best, if verifying finds it so.
     """
-    how = How(mark, key, survive, labels)
     made = attempt(generator, marker, requests, how, progress=progress)
     for marked in made:
         check_carries(marked)
@@ -143,14 +145,15 @@ def _watermark(marker: Marker, request: Request, how: How, strength: float) -> M
 
 def _read_back(marker: Marker, drawn: Drawn, how: How, strength: float) -> Marked:
     """What is found in the file as written, and after the attack, with the key it was marked by."""
-    png = encode_png(how.labels.draw((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32)))
-    pixels = read_image(png, name="the picture just drawn")
+    shown = how.labels.draw((drawn.pixels.transpose(2, 0, 1) / 255).astype(np.float32))
+    file = how.encoding.encode(shown)
+    pixels = read_image(file, name="the picture just drawn")
     finding = _found(marker, pixels, how.key, QUICK)
     survived = None
     if how.survive is not None:
         copy = attacked(pixels, how.survive, seed=SEED)
         survived = Survived(how.survive.name, _found(marker, copy, how.key, FULL))
-    return Marked(drawn, png, how.mark, strength, finding, survived, how.labels)
+    return Marked(drawn, file, how.mark, strength, finding, survived, how.labels, how.encoding)
 
 
 def _found(marker: Marker, pixels: Pixels, key: Key, plan: Plan) -> Finding:
@@ -160,8 +163,7 @@ def _found(marker: Marker, pixels: Pixels, key: Key, plan: Plan) -> Finding:
 
 def check_carries(marked: Marked) -> None:
     """Raise WeakMark unless the mark was read back from the file and after the attack."""
-    request = marked.drawn.request
-    picture = f"{request.prompt!r}, seed {request.seed}: the picture"
+    picture = f"seed {marked.drawn.request.seed}: the picture"  # the prompt stays out of logs
     _check_detected(marked.finding, f"{picture} cannot carry the mark")
     if marked.survived is not None:
         lost = f"{picture} cannot carry a mark that survives {marked.survived.attack}"

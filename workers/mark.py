@@ -3,9 +3,9 @@
 The mark lies in the scheme posthoc/2 (workers/marking.py says why it has its own) and in the list
 that the file's digest chooses, so the same file, key and number give the same mark. The number is
 left out of a picture in which a copy in JPEG would not show it; the mark is then as strong as any.
-The new file is a PNG of what a viewer shows: upright, in sRGB, over white; EXIF, profile and
-transparency do not stay. At least 35 dB of the original and found by the full search of `verify`,
-or nothing is given out.
+The new file holds what a viewer shows: upright, in sRGB, over white; EXIF, profile and
+transparency do not stay. The mark leaves at least 35 dB, before JPEG or WebP lose more, and the
+full search of `verify` finds it in the file as encoded, or nothing is given out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from provenance.image import Pixels, encode_png, read_image
+from provenance.formats import Encoding
+from provenance.image import Pixels, read_image
 from provenance.robustness.attacks import attacked, find
 from provenance.watermark import posthoc
 from provenance.watermark.colouring import green
@@ -32,6 +33,7 @@ from workers.perceptual import Distance
 from workers.verify import Verified, verify
 
 SURVIVED = "jpeg-75"  # what a number must survive to be put in
+PNG = Encoding()
 
 
 @runtime_checkable
@@ -41,9 +43,9 @@ class Requantising(posthoc.Codec, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class MarkedUpload:
-    """A marked picture as a PNG file, how near it is to the original, what verifying it finds."""
+    """A marked picture as a file, how near it is to the original, what verifying the file finds."""
 
-    png: bytes
+    file: bytes
     marked: posthoc.Marked
     list_index: int
     number: int | None  # None: the picture has no room for one
@@ -61,6 +63,7 @@ class _Upload:
     key: Key
     index: int
     target: float
+    encoding: Encoding
 
     def mark(self, bank: Bank, number: int) -> tuple[posthoc.Marked, Judge]:
         """The picture with this number in its mark; raises CannotCarry."""
@@ -86,6 +89,7 @@ def mark(
     keys: Sequence[Key],
     number: int,
     distance: Distance | None,
+    encoding: Encoding = PNG,
 ) -> MarkedUpload:
     """The file's picture, marked with `key` so that verifying with `keys` finds it.
 
@@ -100,19 +104,20 @@ def mark(
     index = list_for(key, hashlib.sha256(data).hexdigest(), payload.scheme.lists)
     family = Family(tuple(bank.trials(FULL.looks) for bank in marker.banks(keys)))
     target = THRESHOLD / family.size
-    upload = _Upload(pixels, marker.codec, payload, key, index, target)
+    upload = _Upload(pixels, marker.codec, payload, key, index, target, encoding)
     marked, carried = _marked(upload, number)
-    png = encode_png(marked.pixels)
-    verified = verify(png, name=name, marker=marker, keys=keys, plan=FULL)
+    file = encoding.encode(marked.pixels)
+    verified = verify(file, name=name, marker=marker, keys=keys, plan=FULL)
     check_found(verified, payload.scheme.name, key, carried)
     perceptual = None if distance is None else distance(pixels, marked.pixels)
-    return MarkedUpload(png, marked, index, carried, perceptual, verified)
+    return MarkedUpload(file, marked, index, carried, perceptual, verified)
 
 
 def _marked(upload: _Upload, number: int) -> tuple[posthoc.Marked, int | None]:
     """The marked picture, and the number if it has room for it.
 
-    The number takes half of the mark, so it must be worth that: read in a copy after SURVIVED.
+    The number takes half of the mark, so it must be worth that: read in the file, and in a copy of
+    it after SURVIVED.
     """
     bank = Bank(upload.payload.scheme, [upload.key], payload=upload.payload)
     if number != NO_NUMBER:
@@ -121,7 +126,10 @@ def _marked(upload: _Upload, number: int) -> tuple[posthoc.Marked, int | None]:
         except CannotCarry:
             pass  # with all units it may
         else:
-            copies = marked.pixels, attacked(marked.pixels, find(SURVIVED), seed=0)
+            shown = read_image(
+                upload.encoding.encode(marked.pixels), name="the picture just marked"
+            )
+            copies = shown, attacked(shown, find(SURVIVED), seed=0)
             if all(posthoc.number(judge, copy) == number for copy in copies):
                 return marked, number
     return upload.mark(bank, NO_NUMBER)[0], None

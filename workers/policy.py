@@ -16,6 +16,7 @@ import numpy as np
 
 from provenance.errors import ProvenanceError
 from provenance.files import write_file
+from provenance.formats import Encoding, Format
 from provenance.image import Pixels, encode_png
 from provenance.manifest.tc260 import Producer, label_file
 from provenance.manifest.visible import draw_label
@@ -33,6 +34,10 @@ class OtherPolicy(ProvenanceError):
     """A picture was not made as the policy of its installation asks."""
 
 
+class CannotLabel(ProvenanceError):
+    """Files of this format cannot carry the labels that the policy asks for."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """What is drawn, with which font (None: Latin letters), and whose code China's label gives."""
@@ -44,6 +49,13 @@ class Labels:
     def draw(self, pixels: Pixels) -> Pixels:
         """The picture with the label that people see."""
         return pixels if self.text is None else draw_label(pixels, self.text, font=self.font)
+
+    def check_fit(self, encoding: Encoding) -> None:
+        """Raise CannotLabel unless files of this format can carry them."""
+        if self.producer is not None and encoding.format is Format.WEBP:
+            raise CannotLabel(
+                "the policy asks for China's label, which WebP files do not carry: use png or jpeg"
+            )
 
     def write(self, file: bytes, number: str) -> bytes:
         """The file with China's label, under the number of its record; to be signed afterwards."""

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from provenance.errors import Unreadable
+from provenance.formats import Encoding, Format
 from provenance.image import encode_png, read_image
 from provenance.keys import KeyState
 from provenance.manifest.errors import ManifestError
@@ -108,7 +109,7 @@ class Reader:
 
     def _mark(self, question: dict[str, Any], data: bytes, keys: Sequence[Key]) -> Answer:
         """The marked picture's pixels, what its mark says, and the manifests it had."""
-        name = question["name"]
+        name, (kind, quality) = question["name"], question["encoding"]
         read_image(data, name=name, most=MOST_PIXELS)  # before its manifest is looked for
         try:
             parent = read_parent(data, self._trust)
@@ -120,6 +121,7 @@ class Reader:
                 keys=keys,
                 number=question["number"],
                 distance=None,
+                encoding=Encoding(Format(kind), quality),
             )
         except (MarkError, WeakMark, ManifestError) as e:
             return {"unmarkable": str(e)}, b""

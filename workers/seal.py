@@ -27,7 +27,7 @@ from provenance import fingerprint
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
 from provenance.fingerprint import Fingerprint, format_fingerprint
-from provenance.image import pixel_digest, read_image
+from provenance.image import Pixels, pixel_digest, read_image
 from provenance.ledger import record as ledger
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.log import Draft, Entry, append, prove
@@ -64,11 +64,15 @@ class Untrusted(ProvenanceError):
     """The signer's certificate does not lead to the authority that verifying trusts."""
 
 
+class Changed(ProvenanceError):
+    """Signing a file changed what it shows, so the mark that was read back is not that of it."""
+
+
 class Brought(Protocol):
     """A picture that was brought to be marked, as it is signed."""
 
     @property
-    def png(self) -> bytes: ...
+    def file(self) -> bytes: ...
 
     @property
     def list_index(self) -> int: ...
@@ -212,7 +216,7 @@ def _sign(
     labels = marked.labels
     test = find_test(signer.chain) is not None
     policy = Policy(POLICY, test=test, producer=labels.producer, label=labels.text)
-    labelled = labels.write(marked.png, id)
+    labelled = labels.write(marked.file, id)
     pixels = read_image(labelled, name="the picture just drawn")
     looks = fingerprint.fingerprint(pixels)
     weights, software = marker.spec.transformer.digest, version("countermark")
@@ -224,6 +228,7 @@ def _sign(
         looks=bind_looks(looks),
     )
     file = sign(labelled, claim, signer).file
+    _check_shows(file, read_image(marked.file, name="the picture just drawn"))
     opening = _opening("prompt", marked.drawn.request.prompt.encode())
     made = Picture(
         at=now,
@@ -259,7 +264,7 @@ def sign_upload(
     """
     now = datetime.now(UTC).replace(microsecond=0)
     mark = ledger.Mark(marker.posthoc.scheme.name, key.key_id)
-    pixels = read_image(upload.png, name="the picture just marked")
+    pixels = read_image(upload.file, name="the picture just marked")
     looks = fingerprint.fingerprint(pixels)
     numbered = upload.number is not None  # which binds to this picture alone
     claim = Claim(
@@ -269,7 +274,8 @@ def sign_upload(
         mark=bind_mark(mark, upload.list_index, upload.number),
         looks=None if numbered else bind_looks(looks),
     )
-    file = sign(upload.png, claim, signer, parent=parent).file
+    file = sign(upload.file, claim, signer, parent=parent).file
+    _check_shows(file, pixels)
     opening = _opening("original", original)
     made = Marking(
         at=now,
@@ -286,6 +292,12 @@ def sign_upload(
         commitments=(commit(opening),),
     )
     return Signed(upload, file, made, opening, looks)
+
+
+def _check_shows(file: bytes, marked: Pixels) -> None:
+    """Raise Changed unless a signed file shows exactly the pixels that the mark was read from."""
+    if pixel_digest(read_image(file, name="the picture just signed")) != pixel_digest(marked):
+        raise Changed("the signed file does not show the picture that the mark was read from")
 
 
 def _opening(field: str, value: bytes) -> Opening:

@@ -25,12 +25,14 @@ from provenance.blobs import Blobs
 from provenance.database import snapshot, transaction
 from provenance.jobs import LEASE, Kind
 from provenance.models import ANNOUNCE, Model
-from provenance.settings import Settings, read_settings
+from provenance.settings import Settings, reach, read_settings
 from workers import queue
 from workers.folder import DataFolder, data_folder, open_folder
 
 IDLE = 0.1  # seconds between two looks for a job
 SEQUENCE, SWEEP = 0.5, 5.0  # seconds between two checkpoints, and two sweeps
+DELIVER = 1.0  # seconds between two looks for events to send
+TIDY = 300.0  # seconds between two looks for what may go
 PATIENCE = 1.0  # seconds until the database is tried again
 READER = "workers.reader"
 _log = logging.getLogger(__name__)
@@ -80,13 +82,18 @@ def check(station: Station) -> None:
 
 
 def keep(station: Station) -> None:
-    """Signs checkpoints and sweeps until told to stop."""
-    from workers.keeping import sequence, sweep
+    """Signs checkpoints, sweeps and tells webhooks until told to stop."""
+    from workers.delivering import courier, deliver_all
+    from workers.keeping import sequence, sweep, tidy
 
     send = queue.connect(station.settings.broker, station.settings.queues)
-    repeat(station.stop, SWEEP, lambda: sweep(station.folder.engine, send))
+    engine, forget_after = station.folder.engine, station.settings.forget
+    repeat(station.stop, SWEEP, lambda: sweep(engine, send))
+    repeat(station.stop, TIDY, lambda: tidy(engine, station.blobs, forget_after=forget_after))
     repeat(station.stop, SEQUENCE, lambda: sequence(station.folder))
-    station.stop.wait()
+    with courier(station.folder, reach(station.settings)) as own:
+        repeat(station.stop, DELIVER, lambda: deliver_all(own))
+        station.stop.wait()
 
 
 ROLES: dict[str, Callable[[Station], None]] = {"draw": draw, "check": check, "keep": keep}
@@ -106,7 +113,7 @@ def work(station: Station, kinds: Sequence[Kind], step: Callable[[], int]) -> No
 
 
 def repeat(stop: Event, seconds: float, step: Callable[[], object]) -> None:
-    """Takes a step now and every so often, beside whatever else is done."""
+    """Takes a step now and every so often, beside whatever else is done, whatever comes of it."""
 
     def run() -> None:
         while True:
@@ -114,6 +121,8 @@ def repeat(stop: Event, seconds: float, step: Callable[[], object]) -> None:
                 step()
             except OperationalError as e:
                 _log.warning("the database cannot be reached: %s", e.orig)
+            except Exception:  # noqa: BLE001 - the outermost frame: a defect ends no later step
+                _log.exception("a step failed, it is taken again in %s seconds", seconds)
             if stop.wait(seconds):
                 return
 

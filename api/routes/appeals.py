@@ -19,8 +19,9 @@ from api.documents import TEXT, Taken
 from api.installation import Here
 from api.lists import Cursor, Limit
 from api.problems import Kind, Problem, not_found
-from provenance import jobs
+from provenance import jobs, outbox
 from provenance.database import snapshot, transaction
+from provenance.outbox import Event
 from provenance.tables import AppealRow
 
 routes = router()
@@ -117,11 +118,15 @@ def answer_appeal(appeal: AppealId, reply: Reply, here: Here, asker: Asking) -> 
     """Answer an appeal of the tenant, once."""
     with transaction(here.engine) as session:
         _find(session, asker, appeal)
-        given = {"answer": reply.answer, "answered": datetime.now(UTC)}
+        now = datetime.now(UTC)
+        given = {"answer": reply.answer, "answered": now}
         change = sa.update(AppealRow).where(AppealRow.id == appeal, AppealRow.answer.is_(None))
         if session.scalar(change.values(given).returning(AppealRow.id)) is None:
             raise Problem(Kind.ALREADY_DONE, "this appeal is answered already")
-        return _describe(_find(session, asker, appeal))
+        answered = _find(session, asker, appeal)
+        told = {"id": answered.id, "job": answered.job}
+        outbox.put(session, asker.tenant.id, Event.APPEAL_ANSWERED, told, now=now)
+        return _describe(answered)
 
 
 def _find(session: Session, asker: Asker, appeal: str) -> AppealRow:

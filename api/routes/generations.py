@@ -20,7 +20,8 @@ from api.lists import Cursor, JobId, Limit, list_jobs
 from api.models import check_model
 from provenance import jobs
 from provenance.database import snapshot, transaction
-from provenance.jobs import Job, Once
+from provenance.jobs import Job
+from provenance.replays import Once
 from provenance.wishes import LARGEST_SEED, MOST_PICTURES, Generate
 
 routes = router()
@@ -136,6 +137,8 @@ def to_wish(wish: Wish, asker: Asker, key: Key) -> tuple[jobs.Wish, Once | None]
         count=wish.count,
         mark=wish.mark,
         survive=wish.survive,
+        output_format=wish.output_format,
+        output_compression=wish.output_compression,
     )
     once = key.once("generation", wish.model_dump_json())
     return asked.wish(asker.tenant.id, asker.caller_id), once

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import describing, uploads
 from api.admission import Asker, Asking, router
 from api.answers import ended
 from api.asking import IdempotencyKey, Key, Prefer, check_done, place, read_job, seconds_to_wait
-from api.documents import NAME, Marking
+from api.documents import NAME, Marking, OutputCompression, OutputFormat, check_compression
 from api.installation import Here, Installation
 from api.lists import JobId
 from api.models import check_model
+from api.problems import invalid
 from provenance import jobs
 from provenance.blobs import Digest
 from provenance.database import snapshot
 from provenance.jobs import Job, State
-from provenance.wishes import Mark
+from provenance.wishes import BEST, Mark
 
 routes = router()
 _KIND = jobs.Kind.MARK
 
-Model = Annotated[str, Query(pattern=NAME, description="Whose codec carries the mark.")]
+
+def _ask(
+    here: Here,
+    model: Annotated[
+        str, Query(pattern=NAME, description="Whose codec carries the mark.")
+    ] = "icons-128",
+    output_format: Annotated[OutputFormat, Query()] = "png",
+    output_compression: Annotated[OutputCompression, Query()] = BEST,
+) -> Mark:
+    """What is asked for; raises the problem that it cannot be had."""
+    try:
+        check_compression(output_format, output_compression)
+    except ValueError as e:
+        raise invalid("output_compression", str(e), str(BEST)) from e
+    with snapshot(here.engine) as session:
+        check_model(session, model)
+    return Mark(model, output_format=output_format, output_compression=output_compression)
+
+
+Asked = Annotated[Mark, Depends(_ask)]
 
 
 @routes.post(
@@ -39,15 +59,13 @@ async def ask_for_mark(
     response: Response,
     here: Here,
     asker: Asking,
-    model: Model = "icons-128",
+    asked: Asked,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Marking:
     """Mark a picture; 202, or 200 with the marked one if `Prefer: wait=N` was enough."""
-    await run_in_threadpool(_check_model, here, model)
     digest = await uploads.receive(here, request)
-    key = Key(idempotency_key)
-    job = await run_in_threadpool(_place, here, request, asker, digest, model, key)
+    job = await run_in_threadpool(_place, here, request, asker, digest, asked, Key(idempotency_key))
     seconds = seconds_to_wait(prefer)
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds}"
@@ -67,16 +85,12 @@ def read_marking(job: JobId, here: Here, asker: Asking) -> Marking:
     return _describe(here, read_job(here, asker, job, _KIND))
 
 
-def _check_model(here: Installation, model: str) -> None:
-    with snapshot(here.engine) as session:
-        check_model(session, model)
-
-
 def _place(
-    here: Installation, request: Request, asker: Asker, digest: Digest, model: str, key: Key
+    here: Installation, request: Request, asker: Asker, digest: Digest, asked: Mark, key: Key
 ) -> Job:
-    wish = Mark(model=model).wish(asker.tenant.id, asker.caller_id, digest)
-    once = key.once("mark", digest.hex(), model)
+    wish = asked.wish(asker.tenant.id, asker.caller_id, digest)
+    written = asked.output_format, str(asked.output_compression)
+    once = key.once("mark", digest.hex(), asked.model, *written)
     (job,) = place(here, request, asker, [(wish, once)])
     return job
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.admission import Asker, Asking, router
 from api.asking import IdempotencyKey, Key, check_done, read_job
-from api.documents import Image, OpenAIWish, Ours, Wish
+from api.documents import Image, OpenAIWish, Ours, OutputFormat, Wish
 from api.installation import Here, Installation
 from api.models import check_model, listed
 from api.problems import invalid
@@ -24,6 +24,7 @@ from api.routes.generations import describe, order, to_wish
 from provenance import jobs, models
 from provenance.blobs import Digest
 from provenance.database import snapshot
+from provenance.wishes import BEST
 
 routes = router()
 WAIT = 590  # seconds; the clients give up after 600
@@ -43,7 +44,7 @@ class Answer(BaseModel):
 
     created: Annotated[int, Field(description="Seconds since 1970 UTC.")]
     data: list[Drawn]
-    output_format: Literal["png"] = "png"
+    output_format: OutputFormat
     size: Annotated[str, Field(description="WIDTHxHEIGHT in pixels.")]
     countermark: Annotated[str, Field(description="Where the job can be read again.")]
 
@@ -86,6 +87,8 @@ async def create_images(
         seed=wish.seed,
         mark=ours.mark,
         survive=ours.survive,
+        output_format=wish.output_format or "png",
+        output_compression=BEST if wish.output_compression is None else wish.output_compression,
     )
     placed = [to_wish(asked, asker, Key(idempotency_key))]
     (job,) = await run_in_threadpool(order, here, request, asker, [asked], placed)
@@ -127,6 +130,7 @@ def _answer(here: Installation, asker: Asker, job: str, wish: OpenAIWish, size: 
     return Answer(
         created=int((done.finished or done.created).timestamp()),
         data=[_drawn(here, one, linked=linked) for one in done.images],
+        output_format=wish.output_format or "png",
         size=size,
         countermark=done.url,
     )

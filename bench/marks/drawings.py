@@ -24,7 +24,7 @@ from generators.sampling import Request, Unmarked, draw
 from provenance.image import Pixels, encode_png, read_image
 from provenance.robustness.attacks import Attack, find
 from provenance.watermark.keys import Key, KeyState
-from workers.generate import BATCH, WeakMark, generate
+from workers.generate import BATCH, How, WeakMark, generate
 from workers.marking import Kind, Marker
 
 FIRST_SEED = 9000
@@ -112,12 +112,12 @@ def _marked_or_refused(
     survive: Attack | None,
 ) -> list[Made]:
     try:
-        made = generate(generator, marker, requests, mark=kind, key=bench_key(), survive=survive)
+        made = generate(generator, marker, requests, How(kind, bench_key(), survive))
     except WeakMark as e:
         if len(requests) == 1:
             return [(b"", {"refused": str(e)})]
         return [_marked_or_refused(generator, marker, [r], kind, survive)[0] for r in requests]
-    return [(m.png, {"strength": m.strength, "tokens": m.drawn.tokens.tolist()}) for m in made]
+    return [(m.file, {"strength": m.strength, "tokens": m.drawn.tokens.tolist()}) for m in made]
 
 
 def _folder(folder: Path, generator: Generator, kind: str) -> Path:

@@ -206,7 +206,8 @@ def _key(folder: Path) -> str:
 
 def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if "COUNTERMARK" not in name}
-    return kept | {"COUNTERMARK_DATA": str(folder), "COUNTERMARK_LEASE": "5"}
+    own = {"COUNTERMARK_DATA": str(folder), "COUNTERMARK_LEASE": "5"}
+    return kept | own | {"COUNTERMARK_PRIVATE_ADDRESSES": "yes"}  # webhooks go to this machine
 
 
 def free_port() -> int:

@@ -105,6 +105,7 @@ def erase(
 ) -> Entry:
     """Deletes the openings of these fields of an entry, and says so in the log.
 
+    What was kept of them elsewhere is deleted by `provenance.forgetting.erase`, which calls this.
     Raises NotLogged if one of them is not there to be deleted.
     """
     lock_log(session)

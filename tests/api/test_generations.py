@@ -68,6 +68,28 @@ def test_a_whole_number_may_be_written_with_a_point(here: Installed) -> None:
     assert (made.json()["request"]["count"], made.json()["request"]["seed"]) == (2, 7)
 
 
+def test_a_batch_may_ask_for_a_format_each(here: Installed) -> None:
+    key = here.key()
+    wishes: list[dict[str, object]] = [
+        {"prompt": "a"},
+        {"prompt": "b", "output_format": "jpeg", "output_compression": 0},
+        {"prompt": "c", "output_format": "webp"},
+        {"prompt": "d", "output_format": "png", "output_compression": 100},
+    ]
+    asked = here.client.post("/v1/generations/batch", json={"generations": wishes}, headers=key)
+    assert asked.status_code == 202
+    requests = [one["request"] for one in asked.json()["generations"]]
+    assert [(one["output_format"], one["output_compression"]) for one in requests] == [
+        ("png", 100),
+        ("jpeg", 0),
+        ("webp", 100),
+        ("png", 100),
+    ]
+    wishes[1]["output_compression"] = 101
+    bad = here.client.post("/v1/generations/batch", json={"generations": wishes}, headers=key)
+    assert bad.json()["errors"][0]["field"] == "generations.1.output_compression"
+
+
 def test_a_batch_is_queued_whole_or_not_at_all(here: Installed) -> None:
     key = here.key(tenant="batches") | {"Idempotency-Key": "batch"}
     good = {"generations": [WISH, {"prompt": "a pear"}]}
@@ -179,6 +201,9 @@ def test_a_list_goes_on_where_it_stopped_whatever_comes_in_meanwhile(here: Insta
         ("survive", "a b"),
         ("model", "../etc"),
         ("unknown", 1),
+        ("output_format", "gif"),
+        ("output_compression", 99),
+        ("output_compression", "100"),
     ],
 )
 def test_a_field_outside_its_limits_is_named(here: Installed, field: str, value: object) -> None:

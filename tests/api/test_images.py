@@ -8,7 +8,7 @@ import pytest
 
 from provenance.ledger.proof import open_proof
 from provenance.ledger.record import Picture
-from provenance.manifest.container import scan
+from provenance.manifest.container import scan, sniff
 from tests.api.installations import Installed
 
 
@@ -87,3 +87,21 @@ def test_a_proof_is_there_once_a_checkpoint_covers_the_record(here: Installed, i
     assert (missing.status_code, missing.headers["retry-after"]) == (404, "1")
     here.worker.sign()
     assert here.client.get(f"/v1/records/{entry}/proof", headers=here.key()).status_code == 200
+
+
+@pytest.mark.parametrize(("kind", "extension"), [("jpeg", "jpg"), ("webp", "webp")])
+def test_a_file_of_another_format_says_what_it_is(
+    here: Installed, kind: str, extension: str
+) -> None:
+    key = here.key()
+    wish = {"prompt": "a pear", "output_format": kind, "output_compression": 80}
+    made = here.client.post("/v1/generations", json=wish, headers=key | {"Prefer": "wait=30"})
+    (image,) = made.json()["images"]
+    assert image["media_type"] == f"image/{kind}"
+    file = here.client.get(f"/v1/images/{image['id']}", headers=key)
+    assert file.headers["content-type"] == f"image/{kind}"
+    assert file.headers["content-disposition"].endswith(f'.{extension}"')
+    assert sniff(file.content) == f"image/{kind}"
+    assert sha256(file.content).hexdigest() == image["sha256"]
+    store = here.client.get(f"/v1/images/{image['id']}.manifest", headers=key)
+    assert store.content == scan(file.content).store

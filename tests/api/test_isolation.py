@@ -32,6 +32,8 @@ def theirs(here: Installed) -> dict[str, str]:
     marked = client.post("/v1/marks", content=upload("theirs"), headers=raw).json()
     body = {"job": made["id"], "reason": "no"}
     appeal = client.post("/v1/appeals", json=body, headers=key).json()
+    hook = {"url": "https://example.com/"}
+    webhook = client.post("/v1/webhooks", json=hook, headers=key).json()
     record = client.get(f"/v1/records/{image['entry']}", headers=key).json()["record"]
     return {
         "generation": made["id"],
@@ -41,6 +43,7 @@ def theirs(here: Installed) -> dict[str, str]:
         "sha256": image["sha256"],
         "index": str(image["entry"]),
         "appeal": appeal["id"],
+        "webhook": webhook["id"],
         "manifest": record["manifest"],
         "pixels": record["pixels"],
     }
@@ -55,7 +58,7 @@ def _addressed(theirs: dict[str, str]) -> Iterator[tuple[str, str]]:
         for name in ("generation", "verification", "mark"):
             if path.startswith(f"/v1/{name}s/"):
                 filled = filled.replace("{job}", theirs[name])
-        for name in ("image", "index", "appeal", "manifest"):
+        for name in ("image", "index", "appeal", "manifest", "webhook"):
             filled = filled.replace(f"{{{name}}}", theirs[name])
         assert "{" not in filled, f"{path}: nothing to try it with"
         yield method, filled
@@ -120,6 +123,7 @@ def test_every_addressed_route_finds_the_owner_and_nobody_else(
         ("/v1/generations", "data"),
         ("/v1/verifications", "data"),
         ("/v1/appeals", "data"),
+        ("/v1/webhooks", "data"),
         ("/v1/records", "data"),
         ("/v1/records?file={sha256}", "data"),
         ("/v1/records?pixels={pixels}", "data"),

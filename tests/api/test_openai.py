@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from provenance.ledger.proof import open_proof
+from provenance.manifest.container import sniff
 from tests.api.installations import Installed
 from tests.api.serving import serving
 
@@ -50,6 +51,24 @@ def test_a_strangers_client_generates_saves_and_verifies(
     assert open_proof(proof, here.log).index == ours["entry"]
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_files_come_in_the_format_and_quality_that_was_asked_for(
+    client: openai.OpenAI, kind: str
+) -> None:
+    sizes = []
+    for quality in (100, 10):
+        made = client.images.generate(
+            model="icons-128",
+            prompt="a fig",
+            output_format=kind,  # type: ignore[call-overload]
+            output_compression=quality,
+        )
+        file = b64decode(made.data[0].b64_json)
+        assert (made.output_format, sniff(file)) == (kind, f"image/{kind}")
+        sizes.append(len(file))
+    assert sizes[0] > sizes[1]
+
+
 def test_a_url_is_given_where_it_is_asked_for(here: Installed, client: openai.OpenAI) -> None:
     made = client.images.generate(model="icons-128", prompt="a pear", response_format="url")
     assert made.data is not None
@@ -81,7 +100,8 @@ def test_ours_go_under_countermark_and_seeds_are_kept(client: openai.OpenAI) -> 
         ({"n": 9}, openai.UnprocessableEntityError, "n"),
         ({"prompt": ""}, openai.UnprocessableEntityError, "prompt"),
         ({"style": "vivid"}, openai.UnprocessableEntityError, "style"),
-        ({"output_format": "webp"}, openai.UnprocessableEntityError, "output_format"),
+        ({"output_format": "gif"}, openai.UnprocessableEntityError, "output_format"),
+        ({"output_compression": 50}, openai.UnprocessableEntityError, "output_compression"),
         ({"prompt": "unmarkable"}, openai.UnprocessableEntityError, None),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from api.probing import ANONYMOUS_BUDGET
 from provenance.callers import Scope
+from provenance.manifest.container import sniff
 from tests.api.installations import Installed
 from tests.api.toy_worker import png, upload
 
@@ -189,6 +190,32 @@ def test_a_picture_is_marked(here: Installed) -> None:
     assert file.content.startswith(png("")[:8])
     unknown = here.client.post("/v1/marks?model=x", content=upload("a"), headers=here.key() | RAW)
     assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_marked_picture_comes_in_the_format_that_was_asked_for(
+    here: Installed, kind: str
+) -> None:
+    key, query = here.key() | RAW, f"output_format={kind}&output_compression=70"
+    made = here.client.post(f"/v1/marks?{query}", content=upload("m"), headers=key).json()
+    (image,) = made["images"]
+    file = here.client.get(image["url"].removeprefix("http://testserver"), headers=key)
+    assert image["media_type"] == file.headers["content-type"] == f"image/{kind}"
+    assert sniff(file.content) == f"image/{kind}"
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("output_format=gif", "output_format"),
+        ("output_compression=50", "output_compression"),
+        ("output_format=jpeg&output_compression=101", "output_compression"),
+    ],
+)
+def test_a_format_that_cannot_be_had_is_named(here: Installed, query: str, field: str) -> None:
+    answer = here.client.post(f"/v1/marks?{query}", content=upload("m"), headers=here.key() | RAW)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert [one["field"] for one in answer.json()["errors"]] == [field]
 
 
 def test_the_same_upload_under_one_idempotency_key_is_one_job(here: Installed) -> None:

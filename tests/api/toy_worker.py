@@ -18,12 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Engine, insert
 from sqlalchemy.orm import Session
 
 from provenance import jobs, models, pictures, previews
 from provenance.blobs import Blobs, Digest
 from provenance.database import transaction
+from provenance.formats import Encoding, Format
 from provenance.jobs import Claim, Fault, Kind
 from provenance.keyring import Keyring
 from provenance.ledger.anchor import sign_checkpoint
@@ -31,6 +33,7 @@ from provenance.ledger.log import Draft, append, find_entries
 from provenance.ledger.record import Digest as RecordDigest
 from provenance.ledger.record import Mark, Picture
 from provenance.manifest.container import embed, png_chunk
+from provenance.manifest.jumbf import STORE, format_box, format_superbox
 from provenance.models import Model
 from provenance.pictures import picture_id, visible
 from provenance.previews import Preview
@@ -71,6 +74,14 @@ def png(text: str) -> bytes:
         + png_chunk(b"IDAT", rows)
         + png_chunk(b"IEND", b"")
     )
+
+
+def _shown(text: str, kind: str, quality: int) -> bytes:
+    """A picture that tells this text apart from others, in a file of this format."""
+    if kind == Format.PNG:
+        return png(text)
+    noise = np.random.default_rng(list(text.encode())).random((3, SIDE, SIDE), np.float32)
+    return Encoding(Format(kind), quality).encode(noise)
 
 
 def upload(text: str) -> bytes:
@@ -155,7 +166,9 @@ class ToyWorker:
             elif "unmarkable" in wish.request.get("prompt", ""):
                 jobs.fail(session, claim, Fault.WEAK_MARK, "too flat to carry a mark", now=now)
             elif wish.kind is Kind.VERIFY:
-                jobs.finish(session, claim, self._verify(session, claim, data), now=now)
+                result = self._verify(session, claim, data)
+                shown = [Digest(bytes.fromhex(one["sha256"])) for one in result["overlays"]]
+                jobs.finish(session, claim, result, now=now, blobs=shown)
             else:
                 jobs.finish(session, claim, self._draw(session, claim, data), now=now)
 
@@ -171,8 +184,10 @@ class ToyWorker:
         made = []
         for place in range(job.wish.size):
             picture = picture_id(job.id, place)
-            shown = png(f"{request.get('prompt', 'marked')} {request.get('seed', 0)} {picture}")
-            file = embed(shown, b"a store of " + picture.encode())
+            text = f"{request.get('prompt', 'marked')} {request.get('seed', 0)} {picture}"
+            shown = _shown(text, request["output_format"], request["output_compression"])
+            box = format_box(b"free", b"a store of " + picture.encode())
+            file = embed(shown, format_superbox(STORE, "c2pa", box))
             record = _record(picture, file)
             (entry,) = append(session, [Draft(record)])
             looks = {"entry": entry.index, "hash": looks_of(file), "quality": 100}
@@ -191,7 +206,7 @@ class ToyWorker:
             job=claim.job.id,
             number=place,
             blob=self._blobs.put(file),
-            media="image/png",
+            media=f"image/{claim.job.wish.request['output_format']}",
             width=SIDE,
             height=SIDE,
             facts={"seed": claim.job.wish.request.get("seed", 0) + place},

@@ -20,8 +20,11 @@ from bench.serving.composed import OURS, module_commands, services
 from bench.serving.proxy import Proxy
 from bench.serving.running import Running, deployed, embedded
 from provenance.jobs import State
+from tests.workers.listeners import listening
 
 JOBS = 30
+WATCHED = ("generation.done", "verification.done")
+JSON = {"Content-Type": "application/json"}
 NEEDED = {"PostgreSQL": 5432, "RabbitMQ": 5672}
 
 
@@ -65,9 +68,28 @@ def test_everything_may_die_and_nothing_is_lost(running: Running) -> None:
 
 
 def check_flow(running: Running) -> None:
-    """A picture is drawn, given out with its proof, and found to be ours; a stranger's is not."""
+    """A picture is drawn, given out with its proof, and found to be ours; a stranger's is not.
+
+    Meanwhile a webhook is told of all three jobs.
+    """
+    with listening() as listener:
+        body = json.dumps({"url": listener.url, "events": [*WATCHED]}).encode()
+        made = running.client.insist("POST", "/v1/webhooks", body, JSON)
+        assert made["secret"].startswith("whsec_")
+        jobs = draw_and_verify(running)
+        deadline = time.monotonic() + 60
+        while len(listener.got) < len(jobs):
+            assert time.monotonic() < deadline, "an event did not arrive"
+            time.sleep(0.1)
+    told = [json.loads(body) for _, body in listener.got]
+    assert sorted(one["data"]["id"] for one in told) == sorted(jobs)
+    assert {one["type"] for one in told} == set(WATCHED)
+
+
+def draw_and_verify(running: Running) -> list[str]:
+    """The ids of the jobs that did so."""
     client = running.client
-    job = client.generate("grey", 7, 1, "drawn", "toy")
+    drawn_by = job = client.generate("grey", 7, 1, "drawn", "toy")
     drawn = client.ended(f"/v1/generations/{job}")
     assert drawn["state"] == "done"
     (picture,) = drawn["images"]
@@ -76,10 +98,13 @@ def check_flow(running: Running) -> None:
     with Image.open(BytesIO(file)) as opened:
         assert opened.size == (128, 128)
     assert proof_of(running, picture["id"]).startswith(b"c2sp.org/tlog-proof@v1\n")
+    jobs = [drawn_by]
     for data, outcome in ((file, "intact"), (uploads(1, side=128)[0], "no evidence")):
         job = client.verify(data, outcome.replace(" ", "-"))
         found = client.ended(f"/v1/verifications/{job}")
         assert found["verdict"]["outcome"] == outcome
+        jobs.append(job)
+    return jobs
 
 
 def proof_of(running: Running, picture: str) -> bytes:

@@ -21,11 +21,10 @@ from provenance.jobs import (
     Kind,
     Lost,
     NoJob,
-    Once,
-    Reused,
     State,
 )
 from provenance.previews import Preview
+from provenance.replays import Once, Reused
 from provenance.tables import JobRow, PreviewRow, ReplayRow
 from tests.databases import KINDS, migrated_database
 from tests.provenance.wishes import asked, at, checking, claimed, drawing

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from provenance import jobs
 from provenance.blobs import Digest
-from provenance.jobs import Claim, Job, Kind, Once, Wish
+from provenance.jobs import Claim, Job, Kind, Wish
+from provenance.replays import Once
 from provenance.wishes import Generate, Verify
 
 NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -30,17 +30,36 @@ class Shop:
     blobs: Blobs
     studio: Studio
 
-    def draw(self, prompt: str = "a", *, tenant: str = OWNER, count: int = 1, seed: int = 1) -> Job:
+    def draw(
+        self,
+        prompt: str = "a",
+        *,
+        tenant: str = OWNER,
+        count: int = 1,
+        seed: int = 1,
+        output_format: str = "png",
+        output_compression: int = 100,
+    ) -> Job:
         """A queued job of drawing."""
-        return self.ask(Generate("toy", prompt, seed, count, "lexical").wish(tenant, None))
+        asked = Generate("toy", prompt, seed, count, "lexical")
+        written = replace(asked, output_format=output_format, output_compression=output_compression)
+        return self.ask(written.wish(tenant, None))
 
     def verify(self, data: bytes, *, tenant: str = OWNER, search: str = "quick") -> Job:
         """A queued job of checking these bytes."""
         return self.ask(Verify(search).wish(tenant, None, self.blobs.put(data)))
 
-    def mark(self, data: bytes, *, tenant: str = OWNER) -> Job:
+    def mark(
+        self,
+        data: bytes,
+        *,
+        tenant: str = OWNER,
+        output_format: str = "png",
+        output_compression: int = 100,
+    ) -> Job:
         """A queued job of marking these bytes."""
-        return self.ask(Mark("toy").wish(tenant, None, self.blobs.put(data)))
+        asked = Mark("toy", output_format=output_format, output_compression=output_compression)
+        return self.ask(asked.wish(tenant, None, self.blobs.put(data)))
 
     def ask(self, wish: Wish) -> Job:
         """A queued job."""

@@ -23,7 +23,7 @@ def test_a_score_is_the_p_that_verify_states(tmp_path: Path) -> None:
     one = key()
     png = mark(
         photograph(), name="it", marker=marker, key=one, keys=[one], number=1, distance=None
-    ).png
+    ).file
     pictures = [read_image(png, name="it"), read_image(photograph(seed=1), name="it")]
     attacks = [find("none"), find("noise-0.3")]
     steps: list[int] = []

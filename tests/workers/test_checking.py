@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,9 +17,12 @@ from provenance import pictures
 from provenance.blobs import Digest
 from provenance.callers import Quota
 from provenance.database import snapshot
+from provenance.formats import Encoding
+from provenance.image import Pixels
 from provenance.jobs import Fault, Job, State
 from provenance.ledger.log import read_record
 from provenance.ledger.record import Marking
+from provenance.manifest.container import sniff
 from provenance.settings import read_settings
 from tests.workers.shops import Shop, opened
 from tests.workers.toy_catalog import MARKS
@@ -174,3 +178,39 @@ def test_an_upload_is_marked_signed_and_recorded_as_what_it_is(shop: Shop, marki
 def test_an_upload_that_cannot_carry_a_mark_is_refused(shop: Shop, marking: Desk) -> None:
     found = checked(shop, marking, shop.mark(flat()))
     assert (found.state, found.fault) == (State.FAILED, Fault.UNMARKABLE)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_marked_upload_leaves_in_the_format_that_was_asked_for(
+    shop: Shop, marking: Desk, kind: str
+) -> None:
+    done = checked(shop, marking, shop.mark(photograph(256, 256, seed=4), output_format=kind))
+    assert done.state is State.DONE, done.detail
+    made = shop.file(done)
+    with snapshot(shop.folder.engine) as session:
+        (picture,) = pictures.of_job(session, done.id)
+        record = read_record(session, picture.entry)
+    assert (picture.media, sniff(made)) == (f"image/{kind}", f"image/{kind}")
+    assert isinstance(record, Marking)
+    assert bytes(record.file) == bytes(picture.blob) == sha256(made).digest()
+    found = checked(shop, marking, shop.verify(made))
+    assert found.result is not None
+    assert found.result["verdict"]["outcome"] == "marked on request, intact"
+
+
+def test_an_upload_whose_mark_the_format_loses_is_refused(shop: Shop, marking: Desk) -> None:
+    job = shop.mark(photograph(256, 256, seed=5), output_format="jpeg", output_compression=1)
+    found = checked(shop, marking, job)
+    assert (found.state, found.fault) == (State.FAILED, Fault.UNMARKABLE)
+
+
+def test_a_file_from_which_the_mark_is_not_read_is_not_given_out(
+    shop: Shop, marking: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blurring(Encoding):
+        def encode(self, pixels: Pixels) -> bytes:
+            return super().encode(np.full_like(pixels, 0.5))
+
+    monkeypatch.setattr(checking, "Encoding", Blurring)
+    found = checked(shop, marking, shop.mark(photograph(256, 256, seed=6)))
+    assert (found.state, found.fault) == (State.FAILED, Fault.WEAK_MARK)

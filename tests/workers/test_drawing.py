@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
@@ -18,14 +20,20 @@ from provenance.database import snapshot, transaction
 from provenance.jobs import ATTEMPTS, Claim, Fault, Kind, State
 from provenance.keyring import UnknownKey
 from provenance.ledger.log import find_entries, log_size, read_record
+from provenance.ledger.record import Picture as PictureRecord
+from provenance.manifest.container import sniff
 from provenance.previews import Preview
 from provenance.tables import CheckpointRow
+from provenance.verdict.finding import number
+from provenance.watermark.search import QUICK
 from tests.workers.shops import Shop, opened
 from tests.workers.toys import generator
 from workers import drawing, seal
 from workers.access import add_tenant
 from workers.drawing import draw_next
-from workers.keeping import sequence, sweep
+from workers.keeping import forget, sequence, sweep
+from workers.policy import Labels
+from workers.verify import verify
 
 QUOTAS = {Quota.PICTURES: 9, Quota.CHECKS: 9}
 
@@ -203,6 +211,20 @@ def test_a_checkpoint_covers_new_entries_and_is_signed_once(shop: Shop) -> None:
     assert count == 2, "the empty log's, and one more"
 
 
+def test_a_job_that_ended_long_ago_forgets_its_prompt_and_a_fault_never_told_it(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path, toy=generator(tmp_path, sure=100.0)[0]) as shop:
+        job = shop.draw("a portrait of Alice")
+        draw_next(shop.studio)
+        assert forget(shop.folder.engine, timedelta(hours=1)) == 0
+        assert shop.read(job).wish.request["prompt"] == "a portrait of Alice"
+        assert forget(shop.folder.engine, timedelta(0)) == 1
+        found = shop.read(job)
+        assert found.fault is Fault.WEAK_MARK
+        assert "Alice" not in repr(found)
+
+
 def test_a_sweep_sends_what_it_takes_back(shop: Shop) -> None:
     job, sent = shop.draw(), []
     with transaction(shop.folder.engine) as session:
@@ -211,3 +233,41 @@ def test_a_sweep_sends_what_it_takes_back(shop: Shop) -> None:
     sweep(shop.folder.engine, lambda kind, id: sent.append((kind, id)))
     assert sent == [("generate", job.id)]
     assert shop.read(job).state is State.QUEUED
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_picture_leaves_in_the_format_that_was_asked_for(shop: Shop, kind: str) -> None:
+    job = shop.draw(output_format=kind)
+    draw_next(shop.studio)
+    file = shop.file(job)
+    with snapshot(shop.folder.engine) as session:
+        (picture,) = pictures.of_job(session, job.id)
+        record = read_record(session, picture.entry)
+    assert (picture.media, sniff(file)) == (f"image/{kind}", f"image/{kind}")
+    assert isinstance(record, PictureRecord)
+    assert bytes(record.file) == bytes(picture.blob) == sha256(file).digest()
+    marker, key = generator(shop.folder.path)[1], shop.folder.keyring.marks().active("local")
+    found = verify(file, name="it", marker=marker, keys=[key], plan=QUICK).mark
+    assert number(found.corrected) == number(picture.facts["p_corrected"])
+
+
+def test_a_picture_whose_format_loses_the_mark_fails_its_job(shop: Shop) -> None:
+    job = shop.draw(output_format="jpeg", output_compression=10)
+    draw_next(shop.studio)
+    assert shop.read(job).fault is Fault.WEAK_MARK
+
+
+def test_jobs_of_other_formats_are_drawn_apart(shop: Shop) -> None:
+    shop.draw(output_format="jpeg")
+    shop.draw(output_format="jpeg", output_compression=95)
+    assert [draw_next(shop.studio) for _ in range(3)] == [1, 1, 0]
+
+
+def test_a_format_that_cannot_carry_the_policy_s_label_is_a_bad_wish(shop: Shop) -> None:
+    labels = Labels(producer="001191440101MA9Y9T4H7A00000")
+    studio = replace(shop.studio, folder=replace(shop.folder, labels=labels))
+    jobs_ = [shop.draw(output_format=kind) for kind in ("webp", "jpeg")]
+    while draw_next(studio):
+        pass
+    assert shop.read(jobs_[0]).fault is Fault.BAD_WISH
+    assert shop.read(jobs_[1]).state is State.DONE

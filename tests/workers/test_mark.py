@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from generators.sampling import Request
+from provenance.formats import Encoding, Format
 from provenance.image import read_image
+from provenance.manifest.container import sniff
 from provenance.robustness.quality import psnr
 from provenance.watermark.detect import Outcome
 from provenance.watermark.embeddability import CannotCarry
@@ -16,7 +18,7 @@ from provenance.watermark.posthoc import LIMIT, TooSmall
 from provenance.watermark.search import FULL, QUICK
 from tests.workers.toys import generator, key
 from tests.workers.uploads import flat, jpeg, photograph, toy
-from workers.generate import WeakMark, generate
+from workers.generate import How, WeakMark, generate
 from workers.mark import MarkedUpload, check_found, mark
 from workers.marking import UPLOADS, Kind, Marker
 from workers.verify import verify
@@ -38,14 +40,14 @@ def test_a_marked_upload_is_verified_with_its_key_and_no_other(
     _, marker = toy(tmp_path)
     data = photograph(height, width, kind=kind)
     made = marked(data, marker)
-    found = verify(made.png, name="it", marker=marker, keys=[key()], plan=FULL).mark
+    found = verify(made.file, name="it", marker=marker, keys=[key()], plan=FULL).mark
     assert found.outcome is Outcome.DETECTED
     assert found.match is not None
     assert (found.match.scheme, found.match.key_id) == (UPLOADS, key().key_id)
     assert (found.match.list_index, found) == (made.list_index, made.verified.mark)
-    other = verify(made.png, name="it", marker=marker, keys=[key(b"o" * 32)], plan=FULL).mark
+    other = verify(made.file, name="it", marker=marker, keys=[key(b"o" * 32)], plan=FULL).mark
     assert other.outcome is Outcome.NOT_DETECTED
-    before, after = read_image(data, name="it"), read_image(made.png, name="it")
+    before, after = read_image(data, name="it"), read_image(made.file, name="it")
     assert LIMIT <= psnr(before, after) == made.marked.psnr < 100
     assert made.perceptual is None
 
@@ -53,7 +55,7 @@ def test_a_marked_upload_is_verified_with_its_key_and_no_other(
 def test_the_same_file_is_marked_the_same_way_and_others_in_other_lists(tmp_path: Path) -> None:
     _, marker = toy(tmp_path)
     first = marked(photograph(), marker)
-    assert first.png == marked(photograph(), marker).png
+    assert first.file == marked(photograph(), marker).file
     lists = {marked(photograph(seed=seed), marker).list_index for seed in range(6)}
     assert len(lists) > 1
 
@@ -62,12 +64,12 @@ def test_a_number_is_read_back_from_the_file_and_from_a_copy_in_jpeg(tmp_path: P
     _, marker = toy(tmp_path)
     made = marked(photograph(), marker, number=NUMBER)
     assert made.number == NUMBER
-    for data in (made.png, jpeg(made.png)):
+    for data in (made.file, jpeg(made.file)):
         found = verify(data, name="it", marker=marker, keys=[key()], plan=FULL).mark
         assert found.match is not None
         assert found.match.number == NUMBER
-    assert made.png == marked(photograph(), marker, number=NUMBER).png
-    assert made.png != marked(photograph(), marker, number=NUMBER - 1).png
+    assert made.file == marked(photograph(), marker, number=NUMBER).file
+    assert made.file != marked(photograph(), marker, number=NUMBER - 1).file
 
 
 def test_a_small_picture_has_no_room_for_a_number_and_is_marked_as_if_none_was_asked(
@@ -77,7 +79,7 @@ def test_a_small_picture_has_no_room_for_a_number_and_is_marked_as_if_none_was_a
     small = photograph(72, 72)
     made = marked(small, marker, number=NUMBER)
     assert made.number is None
-    assert made.png == marked(small, marker).png
+    assert made.file == marked(small, marker).file
 
 
 def test_a_picture_that_carries_another_number_is_refused(tmp_path: Path) -> None:
@@ -129,8 +131,8 @@ def test_a_mark_that_verify_does_not_find_is_not_given_out(tmp_path: Path) -> No
 
 def test_the_mark_of_a_drawing_is_not_taken_for_that_of_an_upload(tmp_path: Path) -> None:
     artist, marker = generator(tmp_path)
-    drawing = generate(artist, marker, [Request("grey", 3)], mark=Kind.LEXICAL, key=key())[0]
-    verified = verify(drawing.png, name="it", marker=marker, keys=[key()], plan=QUICK)
+    drawing = generate(artist, marker, [Request("grey", 3)], How(Kind.LEXICAL, key()))[0]
+    verified = verify(drawing.file, name="it", marker=marker, keys=[key()], plan=QUICK)
     with pytest.raises(WeakMark, match="another mark of ours already, lexical/1"):
         check_found(verified, UPLOADS, key())
     check_found(verified, "lexical/1", key())
@@ -145,3 +147,44 @@ def test_only_an_active_key_and_a_codec_that_can_mark_uploads(tmp_path: Path) ->
     _, plain = generator(tmp_path)
     with pytest.raises(CodecMismatch, match="codec of toy cannot mark"):
         marked(photograph(), plain)
+
+
+@pytest.mark.parametrize("written", [Encoding(Format.JPEG, 90), Encoding(Format.WEBP)])
+def test_the_mark_and_number_are_in_the_file_as_it_is_encoded(
+    tmp_path: Path, written: Encoding
+) -> None:
+    _, marker = toy(tmp_path)
+    made = encoded(photograph(), marker, written)
+    assert sniff(made.file) == written.media
+    assert made.file == written.encode(made.marked.pixels)
+    found = verify(made.file, name="it", marker=marker, keys=[key()], plan=FULL).mark
+    assert found.match is not None
+    assert (found, found.match.number) == (made.verified.mark, NUMBER)
+
+
+def test_a_number_that_the_file_would_not_show_is_left_out_and_a_mark_refused(
+    tmp_path: Path,
+) -> None:
+    _, marker = toy(tmp_path)
+    found = {}
+    for quality in (90, 55, 1):
+        try:
+            made = encoded(photograph(), marker, Encoding(Format.JPEG, quality))
+            found[quality] = made.number
+        except WeakMark:
+            found[quality] = -1
+    assert found == {90: NUMBER, 55: None, 1: -1}
+
+
+def encoded(data: bytes, marker: Marker, written: Encoding) -> MarkedUpload:
+    """The picture marked with a number, in a file of another format."""
+    return mark(
+        data,
+        name="it",
+        marker=marker,
+        key=key(),
+        keys=[key()],
+        number=NUMBER,
+        distance=None,
+        encoding=written,
+    )

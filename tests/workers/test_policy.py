@@ -14,7 +14,8 @@ from PIL import Image, ImageFont
 
 from generators.sampling import Request
 from provenance.database import snapshot
-from provenance.image import Pixels, read_image
+from provenance.formats import Encoding, Format
+from provenance.image import Pixels, encode_png, read_image
 from provenance.ledger.log import log_size
 from provenance.ledger.policy import Policy, parse_policy
 from provenance.ledger.record import Picture
@@ -26,10 +27,20 @@ from provenance.watermark.search import QUICK
 from tests.workers.toys import generator, key
 from workers.examine import open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import Marked, WeakMark, generate
+from workers.generate import How, Marked, WeakMark, generate
 from workers.marking import Kind
-from workers.policy import FILE, FONT, NO_LABELS, BadPolicy, Labels, OtherPolicy, load, save
-from workers.seal import Sealed, seal
+from workers.policy import (
+    FILE,
+    FONT,
+    NO_LABELS,
+    BadPolicy,
+    CannotLabel,
+    Labels,
+    OtherPolicy,
+    load,
+    save,
+)
+from workers.seal import Changed, Sealed, seal
 from workers.verify import judge
 
 CODE = "001191440101MA9Y9T4H7A00000"
@@ -59,7 +70,7 @@ def sealed(folder: DataFolder, tmp_path: Path, labels: Labels) -> Sealed[Marked]
     toy, marker = generator(tmp_path)
     own = folder.keyring.marks().active(TENANT)
     wish = [Request("grey", 3)]
-    pictures = generate(toy, marker, wish, mark=Kind.LEXICAL, key=own, labels=labels)
+    pictures = generate(toy, marker, wish, How(Kind.LEXICAL, own, labels=labels))
     now = datetime.now(UTC)
     signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
     return seal(folder, signer, pictures, trust=trust, marker=marker, key=own)[0]
@@ -97,7 +108,7 @@ def test_a_labelled_picture_is_intact_and_its_mark_was_read_under_the_label(
         judged = judge(one.file, name="it", marker=marker, keys=keys, plan=QUICK, library=library)
     assert judged.verdict.outcome is Outcome.INTACT
     own = folder.keyring.marks().active(TENANT)
-    plain = generate(*generator(tmp_path), [Request("grey", 3)], mark=Kind.LEXICAL, key=own)[0]
+    plain = generate(*generator(tmp_path), [Request("grey", 3)], How(Kind.LEXICAL, own))[0]
     assert one.marked.finding.corrected != plain.finding.corrected
     assert one.marked.finding.corrected < plain.finding.threshold
 
@@ -105,9 +116,9 @@ def test_a_labelled_picture_is_intact_and_its_mark_was_read_under_the_label(
 def test_a_label_that_covers_too_much_of_the_mark_fails_the_picture(tmp_path: Path) -> None:
     toy, marker = generator(tmp_path)
     wish = [Request("grey", 3)]
-    assert generate(toy, marker, wish, mark=Kind.SWAP, key=key(), labels=Labels("AI"))
+    assert generate(toy, marker, wish, How(Kind.SWAP, key(), labels=Labels("AI")))
     with pytest.raises(WeakMark, match="cannot carry the mark"):
-        generate(toy, marker, wish, mark=Kind.SWAP, key=key(), labels=Covering("AI"))
+        generate(toy, marker, wish, How(Kind.SWAP, key(), labels=Covering("AI")))
 
 
 @pytest.mark.parametrize("labels", [NO_LABELS, replace(LABELS, text="A"), Labels("AI")])
@@ -171,3 +182,30 @@ def test_a_folder_that_lost_its_policy_is_not_opened(folder: DataFolder) -> None
     (folder.path / FILE).unlink()
     with pytest.raises(BadPolicy, match="policy set"), open_folder(folder.path):
         raise AssertionError("opened without a policy")
+
+
+class Painting(Labels):
+    """A label that is written into the file by drawing over its picture."""
+
+    def write(self, file: bytes, number: str) -> bytes:
+        pixels = read_image(file, name="it")
+        pixels[0, 0, 0] = 1 - pixels[0, 0, 0]
+        return encode_png(pixels)
+
+
+def test_a_file_that_shows_something_else_once_it_is_signed_is_not_recorded(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    painting = Painting("AI", producer=CODE)
+    with pytest.raises(Changed):
+        sealed(replace(folder, labels=painting), tmp_path, painting)
+    with snapshot(folder.engine) as session:
+        assert log_size(session) == 0
+
+
+def test_files_that_cannot_carry_the_labels_are_named_before_anything_is_drawn() -> None:
+    for encoding in (Encoding(), Encoding(Format.JPEG)):
+        LABELS.check_fit(encoding)
+    Labels("AI").check_fit(Encoding(Format.WEBP))
+    with pytest.raises(CannotLabel, match="use png or jpeg"):
+        LABELS.check_fit(Encoding(Format.WEBP))

@@ -30,7 +30,7 @@ from tests.workers.toys import generator
 from tests.workers.uploads import jpeg, photograph, toy
 from workers.examine import open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import Marked, generate
+from workers.generate import How, Marked, generate
 from workers.mark import MarkedUpload, mark
 from workers.marking import UPLOADS, Kind, Marker
 from workers.seal import Sealed, Untrusted, seal, seal_upload
@@ -59,7 +59,7 @@ def sealed(folder: DataFolder, tmp_path: Path, *seeds: int) -> list[Sealed[Marke
     toy, marker = generator(tmp_path)
     key = folder.keyring.marks().active(TENANT)
     wishes = [Request(PROMPT, seed) for seed in seeds]
-    pictures = generate(toy, marker, wishes, mark=Kind.LEXICAL, key=key)
+    pictures = generate(toy, marker, wishes, How(Kind.LEXICAL, key))
     now = datetime.now(UTC)
     signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
     return seal(folder, signer, pictures, trust=trust, marker=marker, key=key)
@@ -285,7 +285,7 @@ def test_a_number_of_no_record_is_said_to_be(folder: DataFolder, tmp_path: Path)
     made = mark(
         photograph(), name="it", marker=marker, key=key, keys=[key], number=7, distance=None
     )
-    found = judged_upload(folder, tmp_path, made.png).verdict
+    found = judged_upload(folder, tmp_path, made.file).verdict
     assert (found.outcome, found.entries) == (Outcome.MARKED, ())
     assert f"number {shown(7)}, which this log does not have" in found.findings.mark.check.caveat
 

@@ -145,7 +145,7 @@ def marked(
             refused.append(f"{file.name}, which is not marked: {e}")
         else:
             written.append(folder / f"{file.name}.png")
-            write_file(written[-1], made.png)
+            write_file(written[-1], made.file)
             nearest = min(nearest, made.marked.psnr)
         advance()
     if not written:

@@ -20,9 +20,9 @@ from provenance.ledger.policy import parse_policy
 from provenance.ledger.record import Picture
 from provenance.pki import TEST_ORGANIZATION
 from provenance.robustness.attacks import Attack, find
-from workers.commands import Usage
+from workers.commands import Usage, add_quality, encoding
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
-from workers.generate import Marked, generate
+from workers.generate import How, Marked, generate
 from workers.marking import Kind, Marker
 from workers.seal import Sealed, seal
 
@@ -35,7 +35,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command."""
     draw = commands.add_parser("generate", help="draw marked pictures from a prompt")
     draw.add_argument("prompt", metavar="PROMPT")
-    draw.add_argument("--out", type=Path, default=Path("countermark.png"), metavar="F.png")
+    draw.add_argument("--out", type=Path, default=Path("countermark.png"), metavar="F")
+    add_quality(draw)
     draw.add_argument("--seed", type=int, metavar="N", help="default: a random one, printed")
     draw.add_argument("--count", type=int, default=1, metavar="N")
     draw.add_argument("--mark", type=Kind, choices=list(Kind), default=Kind.TRADE)
@@ -60,10 +61,12 @@ def outputs(out: Path, count: int) -> list[Path]:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Draw, mark, read back, write."""
     files, survive = checked(options)
+    written = encoding(options.out, options.quality)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     requests = [Request(options.prompt, seed + n) for n in range(options.count)]
     with open_folder(data_folder(os.environ)) as folder:
         key = folder.keyring.marks().active(TENANT)
+        folder.labels.check_fit(written)
         now = datetime.now(UTC)
         signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
         generator = load_generator(options.model)
@@ -73,10 +76,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 generator,
                 marker,
                 requests,
-                mark=options.mark,
-                key=key,
-                survive=survive,
-                labels=folder.labels,
+                How(options.mark, key, survive, folder.labels, written),
                 progress=progress,
             )
         sealed = seal(folder, signer, pictures, trust=trust, marker=marker, key=key)
@@ -105,10 +105,6 @@ def checked(options: argparse.Namespace) -> tuple[list[Path], Attack | None]:
         raise Usage(f"--count must be between 1 and {MOST}, not {options.count}")
     if not options.prompt.strip() or len(options.prompt) > LONGEST:
         raise Usage(f"PROMPT must have 1 to {LONGEST} characters, not {len(options.prompt)}")
-    if options.out.suffix.lower() != ".png":
-        raise Usage(f"--out must end in .png, not {options.out.name!r}")
-    if not options.out.parent.is_dir():
-        raise Usage(f"--out: there is no folder {options.out.parent}")
     survive = None if options.survive == NO_ATTACK else find(options.survive)
     return outputs(options.out, options.count), survive
 

@@ -16,7 +16,7 @@ from provenance.files import write_file
 from provenance.image import read_file, read_image
 from provenance.manifest.read import read_parent
 from provenance.watermark.keys import Key
-from workers.commands import Usage
+from workers.commands import Usage, add_quality, encoding
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
 from workers.mark import MarkedUpload, mark
 from workers.marking import load_marker
@@ -29,7 +29,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command."""
     command = commands.add_parser("mark", help="mark a picture that exists already")
     command.add_argument("file", type=Path, metavar="FILE")
-    command.add_argument("--out", type=Path, required=True, metavar="F.png")
+    command.add_argument("--out", type=Path, required=True, metavar="F")
+    add_quality(command)
     command.add_argument("--key", metavar="ID", help="default: the active key")
     command.add_argument("--proof", action="store_true", help="write F.tlog-proof beside it")
     command.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
@@ -39,7 +40,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(options: argparse.Namespace, console: Console) -> int:
     """Read, mark, verify, sign, record, write."""
     file, out = options.file, options.out
-    data = checked(file, out)
+    written, data = encoding(out, options.quality), checked(file, out)
     with open_folder(data_folder(os.environ)) as folder:
         known, now = folder.keyring.marks(), datetime.now(UTC)
         key = find(known.keys, options.key) if options.key else known.active(TENANT)
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 keys=known.keys,
                 number=number,
                 distance=installed(),
+                encoding=written,
             )
         sealed = seal_upload(
             folder,
@@ -76,10 +78,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def checked(file: Path, out: Path) -> bytes:
     """The bytes of a picture that may be marked into `out`; raises Usage or Unreadable."""
-    if out.suffix.lower() != ".png":
-        raise Usage(f"--out must end in .png, not {out.name!r}")
-    if not out.parent.is_dir():
-        raise Usage(f"--out: there is no folder {out.parent}")
     data = read_file(file)
     if out.exists() and out.samefile(file):
         raise Usage(f"--out {out} would replace the original")

@@ -1,7 +1,8 @@
 """`countermark record`: what is said about an entry, or about a detector, after it was made.
 
 Each command appends one entry and signs a checkpoint over it. None changes what is there already:
-only `erase` deletes, and of the log nothing but the values behind commitments.
+only `erase` deletes, and of the log nothing but the values behind commitments; with a prompt it
+deletes the copy that the job of the picture holds.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from rich.console import Console
 from sqlalchemy.orm import Session
 
 from provenance.database import snapshot, transaction
+from provenance.forgetting import erase
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.encoding import printable
 from provenance.ledger.log import (
     Draft,
     Entry,
     append,
-    erase,
     find_statements_about,
     read_record,
     read_subject,
@@ -87,7 +88,7 @@ def run_revoke(options: argparse.Namespace, console: Console) -> int:
 
 
 def run_erase(options: argparse.Namespace, console: Console) -> int:
-    """Delete openings, and append an erasure."""
+    """Delete openings and the job's copy of the prompt, and append an erasure."""
 
     def act(session: Session, at: datetime) -> Entry:
         subject = read_subject(session, find_entry(session, options))

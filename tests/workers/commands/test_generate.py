@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from provenance.image import read_image
+from provenance.manifest.container import sniff
 from tests.workers.commands.toy_model import installation
 from tests.workers.toys import generator
 from workers.command import main
@@ -56,3 +57,32 @@ def test_what_does_not_survive_or_exist_is_one_line_and_no_file(
     (line,) = (row for row in capsys.readouterr().err.splitlines() if row.startswith("counterm"))
     assert says in line
     assert not (home / "bad.png").exists()
+
+
+@pytest.mark.parametrize(("name", "media"), [("a.jpg", "image/jpeg"), ("a.webp", "image/webp")])
+def test_the_name_of_the_file_says_its_format(home: Path, name: str, media: str) -> None:
+    assert generate(name) == 0
+    assert sniff((home / name).read_bytes()) == media
+    size = (home / name).stat().st_size
+    assert generate(name, "--quality", "95") == 0
+    assert (home / name).stat().st_size < size
+
+
+@pytest.mark.parametrize(
+    ("out", "more", "says"),
+    [
+        ("bad.gif", [], "--out must end in .png, .jpg, .jpeg, .webp, not 'bad.gif'"),
+        ("no/bad.jpg", [], "there is no folder no"),
+        ("bad.png", ["--quality", "90"], "--quality is for JPEG and WebP"),
+        ("bad.jpg", ["--quality", "0"], "between 1 and 100, not 0"),
+        ("bad.jpg", ["--quality", "5"], "cannot carry the mark"),
+    ],
+)
+def test_a_file_that_cannot_be_written_so_is_one_line_and_no_file(
+    home: Path, capsys: pytest.CaptureFixture[str], out: str, more: list[str], says: str
+) -> None:
+    capsys.readouterr()
+    assert generate(out, *more) == 2
+    (line,) = (row for row in capsys.readouterr().err.splitlines() if row.startswith("counterm"))
+    assert says in line
+    assert not (home / out).exists()

@@ -67,7 +67,10 @@ def test_a_picture_without_room_for_a_number_is_marked_and_the_caller_is_told(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["photo.jpg", "--out", "m.jpg"], "--out must end in .png"),
+        (["photo.jpg", "--out", "m.gif"], "--out must end in .png, .jpg, .jpeg, .webp"),
+        (["photo.jpg", "--out", "bad.png", "--quality", "9"], "--quality is for JPEG and WebP"),
+        (["photo.jpg", "--out", "bad.jpg", "--quality", "1"], "does not find the mark"),
+        (["photo.jpg", "--out", "photo.jpg"], "would replace the original"),
         (["photo.jpg", "--out", "no/m.png"], "there is no folder no"),
         (["photo.jpg", "--out", "bad.png", "--key", "x"], "no mark key has the id 'x'"),
         (["none.jpg", "--out", "bad.png"], "none.jpg: cannot be opened"),
@@ -85,3 +88,14 @@ def test_bad_input_is_one_line_and_changes_nothing(
     (line,) = (row for row in capsys.readouterr().err.splitlines() if row.startswith("counterm"))
     assert says in line
     assert {path: path.read_bytes() for path in home.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("out", ["m.jpeg", "m.webp"])
+def test_a_marked_file_in_another_format_is_verified(
+    home: Path, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    assert main(["mark", "photo.jpg", "--out", out, "--quality", "95", *TOY]) == 0
+    capsys.readouterr()
+    assert main(["verify", out, "--json", *TOY]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["verdict"]["outcome"] == "marked on request, intact"
