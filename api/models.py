@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from api.problems import Fault, Kind, Problem
 from provenance import models
-from provenance.models import STALE, Model
+from provenance.models import ANNOUNCE, STALE, Model
 
 
 def listed(session: Session) -> list[tuple[Model, datetime]]:
@@ -18,11 +18,18 @@ def listed(session: Session) -> list[tuple[Model, datetime]]:
 
 
 def check_model(session: Session, name: str) -> Model:
-    """The model of a name; raises the problem that there is none, and says which there are."""
-    found = [one for one, _ in listed(session)]
-    for one in found:
-        if one.name == name:
+    """The model of a name; raises the problem that there is none, or that no worker has it now."""
+    now, known = datetime.now(UTC), models.known(session)
+    for one, seen in known:
+        if one.name == name and now - seen <= STALE:
             return one
-    names = ", ".join(one.name for one in found) or "none: no worker has spoken lately"
+        if one.name == name:
+            minutes = (now - seen) // timedelta(minutes=1)
+            raise Problem(
+                Kind.UNAVAILABLE,
+                f"model {name!r}: no worker has it now; one had {minutes} minutes ago",
+                headers={"Retry-After": str(ANNOUNCE // timedelta(seconds=1))},
+            )
+    names = ", ".join(one.name for one, _ in listed(session)) or "none: no worker has any now"
     detail = f"no model {name!r}; there are: {names}"
     raise Problem(Kind.NOT_FOUND, detail, errors=[Fault("model", "not known here", names)])

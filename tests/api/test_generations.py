@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from provenance import models
 from provenance.callers import Quota, Scope
+from provenance.database import transaction
 from tests.api.installations import Installed
+from tests.api.toy_worker import MODEL
 
 WAIT = {"Prefer": "wait=30"}
 WISH = {"prompt": "a red apple", "count": 2, "seed": 7}
@@ -48,6 +53,21 @@ def test_waiting_answers_200_with_the_pictures(here: Installed) -> None:
     assert made.status_code == 200
     assert made.headers["preference-applied"] == "wait=30"
     assert len(made.json()["images"]) == 2
+
+
+def test_a_model_whose_worker_is_silent_may_be_asked_for_again_and_an_unknown_one_not(
+    here: Installed,
+) -> None:
+    with transaction(here.engine) as session:
+        gone = replace(MODEL, name="gone")
+        models.announce(session, [gone], now=datetime.now(UTC) - timedelta(minutes=5))
+    silent = here.client.post("/v1/generations", json=WISH | {"model": "gone"}, headers=here.key())
+    assert (silent.status_code, silent.json()["code"]) == (503, "unavailable")
+    assert silent.headers["retry-after"] == "30"
+    assert "one had 5 minutes ago" in silent.json()["detail"]
+    unknown = here.client.post("/v1/generations", json=WISH | {"model": "no"}, headers=here.key())
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (404, "model")
+    assert "gone" not in here.client.get("/v1/models", headers=here.key()).text
 
 
 def test_the_same_idempotency_key_gives_the_same_job_and_no_other_request(here: Installed) -> None:
