@@ -4,11 +4,12 @@ The model draws undisturbed, and goes on from what it drew; only what is kept di
 bias leads a drawing astray step by step, and the fixed partner of an index swap is often unlikely
 where it lands; a trade does neither (docs/decisions/0007-trade.md has the figures). Where the model
 is sure of its draw nothing is traded: nothing there would look right, and a code that fills the
-ground of a picture is one coin anyway.
+ground of a picture is one coin, which further tokens hardly strengthen.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +26,7 @@ class Likeness:
     """How alike codes look, by their vectors (V, d) in the codec's own metric."""
 
     vectors: Tensor
-    weight: float = 0.2  # nats that a code loses for every `unit` it is away
+    weight: float = 2.0  # nats that a code loses for every `unit` it is away
 
     @cached_property
     def unit(self) -> float:
@@ -40,9 +41,12 @@ class Likeness:
 
 
 class Trade:
-    """Trades red tokens for green ones (V,) at most `allowance` nats less likely, else not at all.
+    """Trades red tokens of one picture for green ones (V,), where the evidence is worth the cost.
 
-    Among those the likeliest is taken, less the weight of its distance from what was drawn.
+    A code's first token is worth the whole `allowance` in nats, its n-th sqrt(n) - sqrt(n - 1) of
+    it, as in the tests. A trade is worth the mean of what the green token adds and the red one
+    would have taken; it costs what the green code is less likely than the draw, and what its
+    distance weighs. The best of those that are worth their cost is taken, else the draw is kept.
     """
 
     def __init__(self, green: NDArray[np.bool_], likeness: Likeness, allowance: float) -> None:
@@ -52,6 +56,8 @@ class Trade:
             raise ValueError(f"{len(green)} colours for {len(likeness.vectors)} codes")
         self.allowance = allowance
         self._green = torch.from_numpy(green.copy())
+        self._count = [0] * len(green)  # tokens kept so far
+        self._worth = torch.full((len(green),), allowance / 2)  # half of what one more is worth
         # Scaled so that a squared distance is what a code loses.
         self._vectors = likeness.vectors.float() * (likeness.weight / likeness.unit) ** 0.5
 
@@ -59,12 +65,23 @@ class Trade:
         """The tokens to keep instead of those drawn, by their logits before any cut."""
         if self._green.device != logits.device:
             self._green = self._green.to(logits.device)
+            self._worth = self._worth.to(logits.device)
             self._vectors = self._vectors.to(logits.device)
-        kept = ids.clone()
-        for place in (~self._green[ids]).nonzero()[:, 0].tolist():
-            row, drawn = logits[place], ids[place]
-            there = (self._green & (row >= row[drawn] - self.allowance)).nonzero()[:, 0]
+        return ids.new_tensor(
+            [self._keep(drawn, row) for drawn, row in zip(ids.tolist(), logits, strict=True)]
+        )
+
+    def _keep(self, drawn: int, row: Tensor) -> int:
+        """The code kept for one draw by its logits (V,); its next token is worth less."""
+        kept = drawn
+        if not self._green[drawn]:
+            left = row - row[drawn] + self._worth + self._worth[drawn]
+            there = (self._green & (left >= 0)).nonzero()[:, 0]
             if len(there):
-                away = (self._vectors[there] - self._vectors[drawn]).square().sum(1)
-                kept[place] = there[(row[there] - away).argmax()]
+                apart = (self._vectors[there] - self._vectors[drawn]).square().sum(1)
+                most, at = (left[there] - apart).max(0)
+                kept = int(there[at]) if most >= 0 else drawn
+        self._count[kept] += 1
+        n = self._count[kept]
+        self._worth[kept] = self.allowance / 2 * (math.sqrt(n + 1) - math.sqrt(n))
         return kept

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +16,17 @@ from provenance.watermark.errors import UnusableKey
 from provenance.watermark.keys import KeyState
 from provenance.watermark.search import FULL, QUICK
 from tests.workers.toys import generator, key
-from workers.generate import SEED, STRENGTHS, TARGET, How, Marked, WeakMark, generate
+from workers.generate import (
+    SEED,
+    STRENGTHS,
+    TARGET,
+    WORN,
+    How,
+    Marked,
+    WeakMark,
+    _order,
+    generate,
+)
 from workers.marking import Kind
 from workers.verify import verify
 
@@ -145,3 +156,25 @@ def test_a_format_that_loses_the_mark_raises_the_bias_or_refuses(tmp_path: Path)
 def as_pixels(made: Marked) -> Pixels:
     pixels: Pixels = np.ascontiguousarray(made.drawn.pixels.transpose(2, 0, 1), np.float32)
     return pixels / np.float32(255)
+
+
+def test_a_trade_is_raised_until_it_is_found_in_the_worn_copy(tmp_path: Path) -> None:
+    toy, marker = generator(tmp_path)
+    made = generate(toy, marker, [Request("grey", 3)], How(Kind.TRADE, key()))[0]
+    assert made.worn is not None
+    worn = attacked(read_image(made.file, name="it"), find("brightness-1.5"), seed=SEED) / 1.5
+    search = marker.search(worn.astype(np.float32), QUICK)
+    again = detect(search.views(), marker.banks([key()]), planned=search.planned)
+    assert again.corrected == made.worn.corrected <= WORN
+    assert made.finding.corrected <= TARGET
+    weak = replace(made, worn=replace(made.worn, corrected=3 * WORN))
+    assert weak.shortfall == pytest.approx(3)
+
+
+def test_a_picture_that_may_leave_comes_before_one_that_wears_better(tmp_path: Path) -> None:
+    toy, marker = generator(tmp_path)
+    made = generate(toy, marker, [Request("grey", 3)], How(Kind.TRADE, key()))[0]
+    assert made.worn is not None
+    lost = replace(made, finding=replace(made.finding, corrected=1e-3))
+    worn_out = replace(made, worn=replace(made.worn, corrected=1.0))
+    assert min(lost, worn_out, key=_order) is worn_out

@@ -24,7 +24,7 @@ NONE = np.zeros(CODES, bool)
 KEY = Key(b"k" * 32, "acme", 1, KeyState.ACTIVE, datetime(2026, 1, 1, tzinfo=UTC))
 SCHEME = Scheme("pairs/1", "scales-64", b"c" * 32, pairs(PARTNER), scales=2)
 SWAPS = Swaps(PARTNER, NONE, None)
-TRADES = Trades(Likeness(torch.arange(CODES)[:, None] / CODES), 3.0)
+TRADES = Trades(Likeness(torch.arange(CODES)[:, None] / CODES, weight=0.0), 6.0)
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,28 @@ def test_likeness_outweighs_a_little_likelihood() -> None:
     assert traded([5.0, 1.0, 2.0, 4.0], 9.0) == 2
 
 
-def test_a_draw_that_is_too_sure_stays() -> None:
-    assert traded([5.0, 0.9, 0.0, 0.0], 4.0) == 0
-    assert traded([5.0, 1.0, 0.0, 0.0], 4.0) == 1
+def test_a_trade_that_costs_more_than_it_is_worth_is_not_made() -> None:
+    # 4.1 nats less likely, and 0.07 for the distance.
+    assert traded([5.0, 0.9, 0.0, 0.0], 4.1) == 0
+    assert traded([5.0, 0.9, 0.0, 0.0], 4.2) == 1
 
 
-def test_every_row_is_traded_by_its_own_logits() -> None:
+def test_repeats_are_worth_less() -> None:
+    trade = Trade(GREEN, Likeness(LINE, weight=0.0), 6.0)
+    logits, red = torch.tensor([[4.5, 0.0, -9.0, -9.0]]), torch.tensor([0])
+    # Worth (6 + 6) / 2 at first; then the code is there, and (6 x 0.41 + 6) / 2 is less than 4.5.
+    assert [trade.swap(red, logits).item() for _ in range(2)] == [1, 0]
+    new = torch.tensor([[4.5, 0.0, 0.0, -9.0]])
+    assert trade.swap(red, new).item() == 0  # the red one has been kept, one more takes 0.41 away
+
+
+def test_a_new_code_is_preferred_to_a_repeated_one() -> None:
+    trade = Trade(GREEN, Likeness(LINE, weight=0.0), 6.0)
+    logits, red = torch.tensor([[2.0, 1.0, 0.5, -9.0]]), torch.tensor([0])
+    assert [trade.swap(red, logits).item() for _ in range(2)] == [1, 2]
+
+
+def test_a_batch_of_places_is_traded_one_after_the_other() -> None:
     trade = Trade(GREEN, LIKENESS, 3.0)
     logits = torch.tensor([[1.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0], [1.0, 0.0, 3.0, 0.0]])
     ids = torch.tensor([0, 0, 0])
