@@ -160,15 +160,20 @@ def as_pixels(made: Marked) -> Pixels:
 
 def test_a_trade_is_raised_until_it_is_found_in_the_worn_copy(tmp_path: Path) -> None:
     toy, marker = generator(tmp_path)
-    made = generate(toy, marker, [Request("grey", 3)], How(Kind.TRADE, key()))[0]
-    assert made.worn is not None
-    worn = attacked(read_image(made.file, name="it"), find("brightness-1.5"), seed=SEED) / 1.5
+    how, wish = How(Kind.TRADE, key()), [Request("grey", 3)]
+    bright = generate(toy, marker, wish, how)[0]
+    assert bright.worn is not None
+    assert bright.strength == STRENGTHS[Kind.TRADE][-1]  # its lights are all one code then
+    assert bright.shortfall == pytest.approx(bright.worn.corrected / WORN)
+    toy, marker = generator(tmp_path, levels=160)
+    dark = generate(toy, marker, wish, how)[0]
+    assert dark.worn is not None
+    assert dark.strength < bright.strength
+    assert dark.shortfall <= 1
+    worn = attacked(read_image(dark.file, name="it"), find("brightness-1.5"), seed=SEED) / 1.5
     search = marker.search(worn.astype(np.float32), QUICK)
     again = detect(search.views(), marker.banks([key()]), planned=search.planned)
-    assert again.corrected == made.worn.corrected <= WORN
-    assert made.finding.corrected <= TARGET
-    weak = replace(made, worn=replace(made.worn, corrected=3 * WORN))
-    assert weak.shortfall == pytest.approx(3)
+    assert again.corrected == dark.worn.corrected
 
 
 def test_a_picture_that_may_leave_comes_before_one_that_wears_better(tmp_path: Path) -> None:

@@ -74,24 +74,25 @@ class GreyRun:
 
 
 class GreyModel:
-    """Draws every code as likely as any other, or `sure` of one code."""
+    """Draws every code below `levels` as likely as any other, or `sure` of one code."""
 
     layout = Layout(16, 16)
 
-    def __init__(self, *, sure: float = 0.0) -> None:
+    def __init__(self, *, sure: float = 0.0, levels: int = CODES) -> None:
         self._logits = torch.zeros(CODES)
+        self._logits[levels:] = -1e4
         self._logits[7] = sure
 
     def open(self, prompts: Sequence[str]) -> GreyRun:
         return GreyRun(prompts, self._logits)
 
 
-def generator(folder: Path, *, sure: float = 0.0) -> tuple[Generator, Marker]:
+def generator(folder: Path, *, sure: float = 0.0, levels: int = CODES) -> tuple[Generator, Marker]:
     """A toy generator and its marker; the pairs of neighbouring greys are written to the folder."""
     pairs = folder / "pairs.safetensors"
     partner = (np.arange(CODES) ^ 1).astype(np.int32)
     Matching(partner, np.ones(CODES, np.float32)).save(pairs, DIGEST)
-    model, codec = GreyModel(sure=sure), GreyCodec()
+    model, codec = GreyModel(sure=sure, levels=levels), GreyCodec()
     spec = Spec(
         draws="grey patches",
         licence="Apache-2.0",
