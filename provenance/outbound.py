@@ -32,7 +32,11 @@ _WEB_PORTS = (80, 443)
 _OTHERS_PORTS = 1024  # below it, a port belongs to a service that is not meant
 _UNICAST = IPv6Network("2000::/3")  # all that is assigned to hosts
 _EMBEDDING = (IPv6Network("2001::/32"), IPv6Network("2002::/16"))  # Teredo, 6to4
-_SET_ASIDE = (IPv6Network("3fff::/20"), IPv4Network("192.88.99.0/24"))
+_SET_ASIDE = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("3fff::/20"),
+)
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], list[tuple[str, int]]]  # every address and port of a name
