@@ -123,6 +123,7 @@ class Job:
     detail: str | None
     created: datetime
     finished: datetime | None
+    trace: str | None = None  # the traceparent of the request that asked for it
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,22 @@ class Swept:
     """What a sweep did."""
 
     requeued: tuple[JobId, ...]
-    failed: tuple[JobId, ...]
+    failed: tuple[tuple[Kind, JobId], ...]
     unsent: tuple[tuple[Kind, JobId], ...]  # waiting long enough to be sent once more
 
 
-def ask(session: Session, wish: Wish, *, now: datetime, once: Once | None = None) -> Job:
+def ask(
+    session: Session,
+    wish: Wish,
+    *,
+    now: datetime,
+    once: Once | None = None,
+    trace: str | None = None,
+) -> Job:
     """The queued job; with an idempotency key seen before, the job that it stands for.
 
-    Raises Reused. Send the job's id to the workers after the commit.
+    `trace` is the traceparent that its work is traced under. Raises Reused. Send the job's id to
+    the workers after the commit.
     """
     made = JobId(str(uuid4()))
     if once is not None and (known := _replayed(session, wish.tenant, once, made, now)):
@@ -168,6 +177,7 @@ def ask(session: Session, wish: Wish, *, now: datetime, once: Once | None = None
             total=0,
             created=now,
             sent=now,
+            trace=trace,
         )
     )
     session.flush()
@@ -207,6 +217,13 @@ def count(session: Session) -> dict[tuple[Kind, State], int]:
         sa.select(JobRow.kind, JobRow.state, sa.func.count()).group_by(JobRow.kind, JobRow.state)
     )
     return {(Kind(kind), State(state)): number for kind, state, number in rows}
+
+
+def oldest(session: Session) -> dict[Kind, datetime]:
+    """When the job of each kind that waits longest was asked for."""
+    queued = sa.select(JobRow.kind, sa.func.min(JobRow.created))
+    queued = queued.where(JobRow.state == State.QUEUED.value).group_by(JobRow.kind)
+    return {Kind(kind): created for kind, created in session.execute(queued)}
 
 
 def cancel(session: Session, job: str, tenant: str, *, now: datetime) -> Job:
@@ -287,17 +304,17 @@ def fail(session: Session, claim: Claim, fault: Fault, detail: str, *, now: date
         raise Lost(f"job {claim.job.id} is no longer this worker's")
 
 
-def release(session: Session, claim: Claim, *, now: datetime) -> None:
-    """Back into the queue after a defect, or failed if it was the last attempt; Lost does nothing.
+def release(session: Session, claim: Claim, *, now: datetime) -> bool:
+    """Back into the queue after a defect; whether it has failed, since that was the last attempt.
 
     Raises nothing: who lost the claim has nothing to give back.
     """
     if claim.job.attempts >= ATTEMPTS:
         detail = f"a worker failed over it {ATTEMPTS} times"
         values = {"fault": Fault.WORKER_FAILED.value, "detail": detail}
-        _end(session, *_held(claim), state=State.FAILED, now=now, values=values)
-        return
+        return bool(_end(session, *_held(claim), state=State.FAILED, now=now, values=values))
     _change(session, claim, {"state": State.QUEUED.value, "lease": None, "sent": now})
+    return False
 
 
 def unclaim(session: Session, claim: Claim, *, now: datetime) -> None:
@@ -343,14 +360,15 @@ def _end(
     state: State,
     now: datetime,
     values: dict[str, Any] | None = None,
-) -> list[JobId]:
+) -> list[tuple[Kind, JobId]]:
     """Ends the jobs that these conditions choose; their previews go."""
     ended = {"state": state.value, "finished": now, "lease": None, **(values or {})}
-    change = sa.update(JobRow).where(*which).values(ended).returning(JobRow.id)
-    done = session.scalars(change).all()
+    change = sa.update(JobRow).where(*which).values(ended).returning(JobRow.kind, JobRow.id)
+    done = [(Kind(kind), JobId(one)) for kind, one in session.execute(change)]
     if done:
-        session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(done)))
-    return [JobId(one) for one in done]
+        ids = [one for _, one in done]
+        session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(ids)))
+    return done
 
 
 def _replayed(session: Session, tenant: str, once: Once, job: JobId, now: datetime) -> JobId | None:
@@ -392,4 +410,5 @@ def _job(row: JobRow) -> Job:
         detail=row.detail,
         created=row.created,
         finished=row.finished,
+        trace=row.trace,
     )

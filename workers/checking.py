@@ -19,6 +19,7 @@ from typing import Any
 from generators.catalog import GENERATORS
 from provenance import jobs, pictures, pki
 from provenance.blobs import Blobs, NoBlob
+from provenance.counts import Count, Tally
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
 from provenance.fingerprint import LEAST_QUALITY, FingerprintIndex
@@ -35,12 +36,13 @@ from workers.answers import format_key, parse_parent, parse_pixels, parse_seen
 from workers.commands.verify import verdict_json
 from workers.examine import Records, Seen, look_up
 from workers.folder import DataFolder, load_claim_signer, load_keyring
-from workers.holding import fail_job, give_back, held
+from workers.holding import fail_job, give_back, held, take
 from workers.marking import Marker, load_marker
 from workers.sandbox import Died, Sandbox, TookTooLong
 from workers.seal import Signed, Untrusted, record, sign_upload
 from workers.softbinding import fresh_number, shown
 from workers.station import Station
+from workers.steps import Step, ended, step
 
 WALL_SECONDS = 600.0  # for one question; its processor time is limited more tightly
 KINDS = (Kind.VERIFY, Kind.MARK)
@@ -66,6 +68,7 @@ class Desk:
     index: FingerprintIndex
     stop: Event
     lease: timedelta = LEASE
+    tally: Tally = field(default_factory=Tally)
     loaded: dict[str, Marker] = field(default_factory=dict)
 
     def marker(self, name: str) -> Marker:
@@ -87,15 +90,21 @@ def open_desk(station: Station) -> Desk:
         "lost": [key.material.hex() for key in lost],
     }
     sandbox = Sandbox(station.reader, greeting, seconds=WALL_SECONDS)
-    return Desk(folder, station.blobs, sandbox, FingerprintIndex(), station.stop, station.lease)
+    return Desk(
+        folder=folder,
+        blobs=station.blobs,
+        sandbox=sandbox,
+        index=FingerprintIndex(),
+        stop=station.stop,
+        lease=station.lease,
+        tally=station.tally,
+    )
 
 
 def check_next(desk: Desk) -> int:
     """Checks or marks the upload that waits longest; how many jobs that was."""
     for kind in KINDS:
-        with transaction(desk.folder.engine) as session:
-            now = datetime.now(UTC)
-            claims = jobs.claim(session, kind, most=1, now=now, lease=desk.lease)
+        claims = take(desk.folder.engine, desk.tally, kind, most=1, lease=desk.lease)
         if claims:
             _work(desk, claims)
             return 1
@@ -109,14 +118,24 @@ def _work(desk: Desk, claims: Sequence[Claim]) -> None:
             if claim.job.wish.kind is Kind.MARK:
                 _mark(desk, claim)
             else:
-                _end(desk, claim, _check(desk, claim))
+                _verify(desk, claim)
         except Refused as e:
-            fail_job(desk.folder.engine, claim, e.fault, str(e))
+            fail_job(desk.folder.engine, desk.tally, claim, e.fault, str(e))
         except Lost as e:
             _log.info("%s", e)
         except Exception:  # noqa: BLE001 - the outermost frame of the work: a defect ends no worker
             _log.exception("checking failed, its job goes back into the queue")
-            give_back(desk.folder.engine, claims)
+            give_back(desk.folder.engine, desk.tally, claims)
+
+
+def _verify(desk: Desk, claim: Claim) -> None:
+    """Checks one upload, and ends the job with what came of it."""
+    with step(desk.tally, Step.CHECK, [claim]):
+        result = _check(desk, claim)
+    with transaction(desk.folder.engine) as session:
+        jobs.finish(session, claim, result, now=datetime.now(UTC))
+    ended(desk.tally, claim.job.wish.kind)
+    desk.tally.add(Count.VERDICTS, result["verdict"]["outcome"])
 
 
 def _check(desk: Desk, claim: Claim) -> dict[str, Any]:
@@ -201,11 +220,6 @@ def _overlays(desk: Desk, png: bytes) -> list[dict[str, str]]:
     return [{"name": "mark", "says": OVERLAY, "media": "image/png", "sha256": digest}]
 
 
-def _end(desk: Desk, claim: Claim, result: dict[str, Any]) -> None:
-    with transaction(desk.folder.engine) as session:
-        jobs.finish(session, claim, result, now=datetime.now(UTC))
-
-
 @dataclass(frozen=True)
 class _Brought:
     """A marked upload as it is signed, with what the child measured."""
@@ -232,21 +246,25 @@ def _mark(desk: Desk, claim: Claim) -> None:
         number = fresh_number(session)
     spoken = [format_key(one) for one in keys]
     question = {"do": "mark", "name": asked.name, "keys": spoken}
-    answer, rows = _ask(desk, {**question, "key": key.key_id, "number": number}, data)
-    with _sense():
-        brought, parent = _parse_brought(answer, rows), parse_parent(answer["parent"])
+    with step(desk.tally, Step.MARK, [claim]):
+        answer, rows = _ask(desk, {**question, "key": key.key_id, "number": number}, data)
+        with _sense():
+            brought, parent = _parse_brought(answer, rows), parse_parent(answer["parent"])
     marker = desk.marker(asked.model)
-    signed = sign_upload(
-        load_claim_signer(desk.folder, now=datetime.now(UTC)),
-        brought,
-        picture_id(claim.job.id, 0),
-        original=sha256(data).digest(),
-        parent=parent,
-        marker=marker,
-        key=key,
-    )
-    _check_read_back(desk, spoken, signed.file)
-    _keep(desk, claim, signed, marker.name, key)
+    with step(desk.tally, Step.SIGN, [claim]):
+        signed = sign_upload(
+            load_claim_signer(desk.folder, now=datetime.now(UTC)),
+            brought,
+            picture_id(claim.job.id, 0),
+            original=sha256(data).digest(),
+            parent=parent,
+            marker=marker,
+            key=key,
+        )
+        _check_read_back(desk, spoken, signed.file)
+    with step(desk.tally, Step.APPEND, [claim]):
+        _keep(desk, claim, signed, marker.name, key)
+    ended(desk.tally, claim.job.wish.kind)
 
 
 def _parse_brought(answer: dict[str, Any], rows: bytes) -> _Brought:

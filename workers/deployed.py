@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
+from provenance import tracing
 from provenance.models import ANNOUNCE
 from provenance.settings import BadSetting, read_settings
 from workers import queue
@@ -36,7 +37,13 @@ def draw(station: Station, stack: ExitStack) -> dict[str, Step]:
     from generators.catalog import GENERATORS
     from workers.drawing import Studio, announced, draw_next
 
-    studio = Studio(station.folder, station.blobs, stop=station.stop, lease=station.lease)
+    studio = Studio(
+        station.folder,
+        station.blobs,
+        stop=station.stop,
+        lease=station.lease,
+        tally=station.tally,
+    )
     for name in GENERATORS:
         studio.generator(name)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
@@ -60,7 +67,7 @@ def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
     send = queue.connect(station.settings.broker, station.settings.queues)
     return {
         "sequence": lambda: sequence(station.folder),
-        "sweep": lambda: sweep(station.folder.engine, send),
+        "sweep": lambda: sweep(station.folder.engine, station.tally, send),
     }
 
 
@@ -117,6 +124,7 @@ def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> Non
     settings = read_settings(os.environ, data_folder(os.environ))
     if settings.broker is None:
         raise BadSetting("COUNTERMARK_BROKER names no broker: `countermark serve` needs none")
+    tracing.configure(os.environ, role)
     with ExitStack() as stack:
         station = open_station(stack, settings, reader=reader)
         app = create_app(settings.broker, settings.queues, role, ROLES[role](station, stack))

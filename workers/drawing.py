@@ -21,6 +21,7 @@ from generators.catalog import Generator, load_generator
 from generators.sampling import Request
 from provenance import jobs, pictures, previews
 from provenance.blobs import Blobs, Digest
+from provenance.counts import Tally
 from provenance.database import transaction
 from provenance.image import encode_png
 from provenance.jobs import LEASE, Claim, Fault, JobId, Kind, Lost
@@ -36,9 +37,10 @@ from provenance.wishes import NO_ATTACK, Generate
 from workers import marking
 from workers.folder import DataFolder, load_claim_signer, load_keyring, load_trust
 from workers.generate import BATCH, How, Marked, WeakMark, attempt, check_carries
-from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back
+from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back, take
 from workers.marking import Marker
 from workers.seal import Signed, record, sign_pictures
+from workers.steps import Step, ended, step
 
 PREVIEW_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Studio:
     load: Load = load_generator
     lease: timedelta = LEASE
     stop: Event = field(default_factory=Event)
+    tally: Tally = field(default_factory=Tally)
     trust: Trust | None = None
     loaded: dict[str, Generator] = field(default_factory=dict)
 
@@ -99,21 +102,20 @@ def announced(studio: Studio) -> list[Model]:
 
 def draw_next(studio: Studio) -> int:
     """Draws the oldest waiting jobs that fit together; how many jobs that were."""
-    with transaction(studio.folder.engine) as session:
-        now = datetime.now(UTC)
-        claims = jobs.claim(session, Kind.GENERATE, most=BATCH, now=now, lease=studio.lease)
+    engine, tally = studio.folder.engine, studio.tally
+    claims = take(engine, tally, Kind.GENERATE, most=BATCH, lease=studio.lease)
     if not claims:
         return 0
-    with held(studio.folder.engine, claims, lease=studio.lease, stop=studio.stop) as hold:
+    with held(engine, claims, lease=studio.lease, stop=studio.stop) as hold:
         try:
             _draw(studio, claims, hold)
         except Lost as e:
             _log.info("%s", e)
         except Stopping:
-            put_back(studio.folder.engine, claims)
+            put_back(engine, claims)
         except Exception:  # noqa: BLE001 - the outermost frame of the work: a defect ends no worker
             _log.exception("drawing failed, its jobs go back into the queue")
-            give_back(studio.folder.engine, claims)
+            give_back(engine, tally, claims)
     return len(claims)
 
 
@@ -126,10 +128,11 @@ def _draw(studio: Studio, claims: Sequence[Claim], hold: Hold) -> None:
         key = keys.active(claims[0].job.wish.tenant)
     except UnknownKey as e:
         for claim in claims:
-            fail_job(studio.folder.engine, claim, Fault.NO_KEY, str(e))
+            fail_job(studio.folder.engine, studio.tally, claim, Fault.NO_KEY, str(e))
         return
     batch = _Batch(tuple(claims), wishes, generator, marker, key)
-    made = _attempt(studio, batch, hold)
+    with step(studio.tally, Step.DRAW, claims):
+        made = _attempt(studio, batch, hold)
     for claim, wish in zip(claims, wishes, strict=True):
         mine, made = made[: wish.count], made[wish.count :]
         _finish(studio, batch, claim, mine)
@@ -201,28 +204,31 @@ def _finish(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Marked])
         for marked in made:
             check_carries(marked)
     except WeakMark as e:
-        fail_job(studio.folder.engine, claim, Fault.WEAK_MARK, str(e))
+        fail_job(studio.folder.engine, studio.tally, claim, Fault.WEAK_MARK, str(e))
         return
     folder, job = studio.folder, claim.job
     ids = [picture_id(job.id, n) for n in range(len(made))]
     now = datetime.now(UTC)
-    signed = sign_pictures(
-        load_claim_signer(folder, now=now),
-        made,
-        ids,
-        labels=folder.labels,
-        trust=studio.signers(),
-        marker=batch.marker,
-        key=batch.key,
-    )
-    blobs = [studio.blobs.put(one.file) for one in signed]
+    with step(studio.tally, Step.SIGN, [claim]):
+        signed = sign_pictures(
+            load_claim_signer(folder, now=now),
+            made,
+            ids,
+            labels=folder.labels,
+            trust=studio.signers(),
+            marker=batch.marker,
+            key=batch.key,
+        )
+        blobs = [studio.blobs.put(one.file) for one in signed]
     try:
-        with transaction(folder.engine) as session:
+        with step(studio.tally, Step.APPEND, [claim]), transaction(folder.engine) as session:
             jobs.finish(session, claim, {"pictures": ids}, now=now)
             entries = record(session, signed)
             pictures.store(session, _rows(batch, claim, signed, entries, blobs))
     except Lost as e:
         _log.info("not recorded: %s", e)
+    else:
+        ended(studio.tally, job.wish.kind)
 
 
 def _rows(

@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from provenance import jobs
+from provenance.counts import Tally
 from provenance.database import snapshot, transaction
+from provenance.jobs import Fault
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.checkpoint import parse_checkpoint
 from provenance.ledger.log import latest_checkpoint, log_size
 from provenance.ledger.note import parse_note
 from workers.folder import DataFolder, load_keyring
 from workers.queue import Send
+from workers.steps import ended
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +36,12 @@ def sequence(folder: DataFolder) -> int:
     return parse_checkpoint(parse_note(note).text).size - signed
 
 
-def sweep(engine: Engine, send: Send) -> None:
+def sweep(engine: Engine, tally: Tally, send: Send) -> None:
     """Gives lost jobs another chance, or ends them, and sends what may not have been sent."""
     with transaction(engine) as session:
         swept = jobs.sweep(session, now=datetime.now(UTC))
+    for kind, _ in swept.failed:
+        ended(tally, kind, Fault.WORKER_DIED)
     for kind, job in swept.unsent:
         send(kind.value, job)
     if swept.requeued or swept.failed:

@@ -14,15 +14,17 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from provenance import jobs, models
+from provenance import jobs, models, tracing
 from provenance.blobs import Blobs
-from provenance.database import snapshot, transaction
+from provenance.counts import FLUSH, Tally
+from provenance.database import Busy, snapshot, transaction
 from provenance.jobs import LEASE, Kind
 from provenance.models import ANNOUNCE, Model
 from provenance.settings import Settings, read_settings
@@ -46,6 +48,7 @@ class Station:
     stop: Event
     reader: str = READER  # the module of the process that reads uploads
     lease: timedelta = LEASE
+    tally: Tally = field(default_factory=Tally)
 
 
 def draw(station: Station) -> None:
@@ -53,7 +56,13 @@ def draw(station: Station) -> None:
     from generators.catalog import GENERATORS
     from workers.drawing import Studio, announced, draw_next
 
-    studio = Studio(station.folder, station.blobs, stop=station.stop, lease=station.lease)
+    studio = Studio(
+        station.folder,
+        station.blobs,
+        stop=station.stop,
+        lease=station.lease,
+        tally=station.tally,
+    )
     for name in GENERATORS:
         studio.generator(name)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
@@ -84,7 +93,7 @@ def keep(station: Station) -> None:
     from workers.keeping import sequence, sweep
 
     send = queue.connect(station.settings.broker, station.settings.queues)
-    repeat(station.stop, SWEEP, lambda: sweep(station.folder.engine, send))
+    repeat(station.stop, SWEEP, lambda: sweep(station.folder.engine, station.tally, send))
     repeat(station.stop, SEQUENCE, lambda: sequence(station.folder))
     station.stop.wait()
 
@@ -100,8 +109,8 @@ def work(station: Station, kinds: Sequence[Kind], step: Callable[[], int]) -> No
                 waits = any(jobs.waiting(session, kind) for kind in kinds)
             if not (waits and step()):
                 station.stop.wait(IDLE)
-        except OperationalError as e:
-            _log.warning("the database cannot be reached: %s", e.orig)
+        except (OperationalError, Busy) as e:
+            _log.warning("the database cannot be reached: %s", _reason(e))
             station.stop.wait(PATIENCE)
 
 
@@ -112,8 +121,8 @@ def repeat(stop: Event, seconds: float, step: Callable[[], object]) -> None:
         while True:
             try:
                 step()
-            except OperationalError as e:
-                _log.warning("the database cannot be reached: %s", e.orig)
+            except (OperationalError, Busy) as e:
+                _log.warning("the database cannot be reached: %s", _reason(e))
             if stop.wait(seconds):
                 return
 
@@ -132,7 +141,23 @@ def open_station(stack: ExitStack, settings: Settings, *, reader: str = READER) 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     folder = stack.enter_context(open_folder(settings.data, database=settings.database))
-    return Station(settings, folder, Blobs(settings.blobs), stop, reader, settings.lease)
+    tally = Tally()
+    repeat(stop, FLUSH, lambda: tally.flush(folder.engine))
+    stack.callback(_flush, tally, folder.engine)
+    return Station(settings, folder, Blobs(settings.blobs), stop, reader, settings.lease, tally)
+
+
+def _flush(tally: Tally, engine: Engine) -> None:
+    """The last counts of a worker that stops; it stops without them if it must."""
+    try:
+        tally.flush(engine)
+    except (OperationalError, Busy) as e:
+        _log.warning("the last counts are lost: %s", _reason(e))
+
+
+def _reason(error: OperationalError | Busy) -> object:
+    """Without the statement, which holds what callers sent."""
+    return error.orig if isinstance(error, OperationalError) else error
 
 
 def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> None:
@@ -142,6 +167,7 @@ def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> Non
     role = parser.parse_args(arguments).role
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(message)s")
     settings = read_settings(os.environ, data_folder(os.environ))
+    tracing.configure(os.environ, role)
     with ExitStack() as stack:
         ROLES[role](open_station(stack, settings, reader=reader))
 

@@ -183,7 +183,7 @@ def test_a_job_whose_every_worker_dies_fails_with_that_name(session: Session) ->
     for turn in range(ATTEMPTS):
         claimed(session, seconds=turn * 2 * LEASED)
         swept.append(jobs.sweep(session, now=at((turn * 2 + 1) * LEASED + 1)))
-    assert [one.failed for one in swept] == [(), (), (job.id,)]
+    assert [one.failed for one in swept] == [(), (), ((Kind.GENERATE, job.id),)]
     assert [one.requeued for one in swept] == [(job.id,), (job.id,), ()]
     assert jobs.read(session, job.id, "local").fault is Fault.WORKER_DIED
 

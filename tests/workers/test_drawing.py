@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from provenance import jobs, pictures, previews
 from provenance.callers import Quota
+from provenance.counts import Tally
 from provenance.database import snapshot, transaction
 from provenance.jobs import ATTEMPTS, Claim, Fault, Kind, State
 from provenance.keyring import UnknownKey
@@ -208,6 +209,6 @@ def test_a_sweep_sends_what_it_takes_back(shop: Shop) -> None:
     with transaction(shop.folder.engine) as session:
         past = datetime.now(UTC) - timedelta(hours=1)
         jobs.claim(session, Kind.GENERATE, most=1, now=past)
-    sweep(shop.folder.engine, lambda kind, id: sent.append((kind, id)))
+    sweep(shop.folder.engine, Tally(), lambda kind, id: sent.append((kind, id)))
     assert sent == [("generate", job.id)]
     assert shop.read(job).state is State.QUEUED
