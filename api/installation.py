@@ -12,7 +12,7 @@ from api.limits import Buckets
 from api.metrics import Metrics
 from api.watching import Watch
 from provenance import keyring
-from provenance.blobs import Blobs
+from provenance.blobs import Store, open_blobs
 from provenance.database import connect
 from provenance.keyring import Keyring
 from provenance.keys import Key, Purpose
@@ -30,7 +30,7 @@ class Installation:
 
     settings: Settings
     engine: Engine
-    blobs: Blobs
+    blobs: Store
     send: Send
     tokens: tuple[Key, ...]  # whose API keys are accepted, the active one first
     log: tuple[Verifier, ...]  # every key the log ever signed with
@@ -50,13 +50,13 @@ class Installation:
 
 
 def open_installation(settings: Settings) -> Installation:
-    """The installation of these settings; raises BadKeyring if its keys cannot be read."""
+    """The installation of these settings; raises BadKeyring or BadPlace."""
     ring = keyring.load(settings.data / KEYS)
     engine = connect(settings.database)
     return Installation(
         settings=settings,
         engine=engine,
-        blobs=Blobs(settings.blobs),
+        blobs=open_blobs(settings.blobs),
         send=queue.connect(settings.broker, settings.queues),
         tokens=_tokens(ring),
         log=ring.log_verifiers(),

@@ -39,15 +39,17 @@ class Settings:
 
     data: Path  # keys, certificates, anchor; and the database and blobs, unless named
     database: str  # URL
-    blobs: Path
+    blobs: str  # a folder, or s3://BUCKET/PREFIX
     broker: str | None  # URL, amqp://
     queues: str  # what the names of this installation's queues begin with
     public_url: str  # how callers reach the service: in links, and in the well-known document
     public_tenant: str
     anonymous: bool  # whether callers without a key may verify
+    fetch: bool  # whether files are fetched from addresses that callers name
     upload_bytes: int  # at most, a file
     lease: timedelta  # after which a worker that does not say that it lives has lost its jobs
     checkers: int  # uploads read at once by one worker, each by a process of its own
+    witnesses: str  # VKEY URL VKEY URL …: who is asked to sign that the log only grew
 
 
 def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
@@ -62,15 +64,17 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
     return Settings(
         data=data,
         database=given.get("database") or database_url(data),
-        blobs=Path(given.get("blobs", data / BLOBS)),
+        blobs=given.get("blobs", str(data / BLOBS)),
         broker=given.get("broker"),
         queues=given.get("queues", "countermark"),
         public_url=given.get("public_url", "http://127.0.0.1:8000").rstrip("/"),
         public_tenant=given.get("public_tenant", "local"),
         anonymous=_choice("anonymous", given.get("anonymous", _YES)),
+        fetch=_choice("fetch", given.get("fetch", _NO)),
         upload_bytes=_number("upload_bytes", given.get("upload_bytes", "26214400")),
         lease=timedelta(seconds=_number("lease", given.get("lease", "30"))),
         checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
+        witnesses=given.get("witnesses", ""),
     )
 
 

@@ -19,11 +19,21 @@ from celery import Celery
 from sqlalchemy.exc import OperationalError
 
 from provenance import tracing
+from provenance.blobs import Unreachable
 from provenance.models import ANNOUNCE
 from provenance.settings import BadSetting, read_settings
 from workers import queue
 from workers.folder import data_folder
-from workers.station import READER, SEQUENCE, SWEEP, Station, announce, open_station, repeat
+from workers.station import (
+    READER,
+    SEQUENCE,
+    SWEEP,
+    Station,
+    announce,
+    be_witnessed,
+    open_station,
+    repeat,
+)
 
 KEEPING = "keeping"
 QUEUES = {"draw": queue.QUEUES["generate"], "check": queue.QUEUES["verify"], "keep": KEEPING}
@@ -65,6 +75,7 @@ def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
     from workers.keeping import sequence, sweep
 
     send = queue.connect(station.settings.broker, station.settings.queues)
+    be_witnessed(station)
     return {
         "sequence": lambda: sequence(station.folder),
         "sweep": lambda: sweep(station.folder.engine, station.tally, send),
@@ -109,6 +120,8 @@ def _told(step: Step) -> Callable[..., None]:
     def run(job: str | None = None) -> None:
         try:
             step()
+        except Unreachable as e:
+            _log.warning("%s; the sweep comes back to it", e)
         except OperationalError as e:
             _log.warning("the database cannot be reached, the sweep comes back to it: %s", e.orig)
 

@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from provenance import jobs, models, tracing
-from provenance.blobs import Blobs
+from provenance.blobs import Store, Unreachable, open_blobs
 from provenance.counts import FLUSH, Tally
 from provenance.database import Busy, snapshot, transaction
 from provenance.jobs import LEASE, Kind
@@ -44,7 +45,7 @@ class Station:
 
     settings: Settings
     folder: DataFolder
-    blobs: Blobs
+    blobs: Store
     stop: Event
     reader: str = READER  # the module of the process that reads uploads
     lease: timedelta = LEASE
@@ -95,7 +96,16 @@ def keep(station: Station) -> None:
     send = queue.connect(station.settings.broker, station.settings.queues)
     repeat(station.stop, SWEEP, lambda: sweep(station.folder.engine, station.tally, send))
     repeat(station.stop, SEQUENCE, lambda: sequence(station.folder))
+    be_witnessed(station)
     station.stop.wait()
+
+
+def be_witnessed(station: Station) -> None:
+    """Has every witness sign what is signed here, each in a thread: one that is slow is alone."""
+    from workers import cosigning
+
+    for one in cosigning.parse_witnesses(station.settings.witnesses):
+        repeat(station.stop, cosigning.EVERY, partial(cosigning.ask_again, station.folder, one))
 
 
 ROLES: dict[str, Callable[[Station], None]] = {"draw": draw, "check": check, "keep": keep}
@@ -109,6 +119,9 @@ def work(station: Station, kinds: Sequence[Kind], step: Callable[[], int]) -> No
                 waits = any(jobs.waiting(session, kind) for kind in kinds)
             if not (waits and step()):
                 station.stop.wait(IDLE)
+        except Unreachable as e:
+            _log.warning("%s", e)
+            station.stop.wait(PATIENCE)
         except (OperationalError, Busy) as e:
             _log.warning("the database cannot be reached: %s", _reason(e))
             station.stop.wait(PATIENCE)
@@ -144,7 +157,9 @@ def open_station(stack: ExitStack, settings: Settings, *, reader: str = READER) 
     tally = Tally()
     repeat(stop, FLUSH, lambda: tally.flush(folder.engine))
     stack.callback(_flush, tally, folder.engine)
-    return Station(settings, folder, Blobs(settings.blobs), stop, reader, settings.lease, tally)
+    return Station(
+        settings, folder, open_blobs(settings.blobs), stop, reader, settings.lease, tally
+    )
 
 
 def _flush(tally: Tally, engine: Engine) -> None:

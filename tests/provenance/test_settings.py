@@ -14,7 +14,7 @@ GOOD = {"COUNTERMARK_DATABASE": "postgresql+psycopg://host/name", "COUNTERMARK_A
 
 def test_nothing_set_is_one_machine_with_everything_in_the_data_folder() -> None:
     found = read_settings({"PATH": "x"}, DATA)
-    assert (found.data, found.blobs, found.broker) == (DATA, DATA / "blobs", None)
+    assert (found.data, found.blobs, found.broker) == (DATA, "data/blobs", None)
     assert found.database == "sqlite:///data/countermark.db"
 
 
