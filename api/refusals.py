@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.problems import Fault, Kind, Problem
-from provenance.blobs import NoBlob, TooLong
+from provenance.blobs import NoBlob, TooLong, Unreachable
 from provenance.callers import OverQuota
 from provenance.jobs import Ended, NoJob, Reused
 from provenance.ledger.errors import NotLogged
@@ -50,6 +50,9 @@ def to_problem(request: Request, error: Exception) -> Problem:
             return Problem(Kind.QUOTA, str(error), headers={"Retry-After": str(wait)})
         case DBAPIError():
             return _of_database(error)
+        case Unreachable():  # its text tells where the blobs are
+            headers = {"Retry-After": "5"}
+            return Problem(Kind.UNAVAILABLE, "the blobs do not answer", headers=headers)
         case _ if type(error) in KNOWN:
             return _of_provenance(error)
         case _:

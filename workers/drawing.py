@@ -20,7 +20,7 @@ from torch import Tensor
 from generators.catalog import Generator, load_generator
 from generators.sampling import Request
 from provenance import jobs, pictures, previews
-from provenance.blobs import Blobs, Digest
+from provenance.blobs import Digest, Store, Unreachable
 from provenance.counts import Tally
 from provenance.database import transaction
 from provenance.image import encode_png
@@ -53,7 +53,7 @@ class Studio:
     """What drawing needs: an installation, and its generators once they are loaded."""
 
     folder: DataFolder
-    blobs: Blobs
+    blobs: Store
     load: Load = load_generator
     lease: timedelta = LEASE
     stop: Event = field(default_factory=Event)
@@ -113,6 +113,9 @@ def draw_next(studio: Studio) -> int:
             _log.info("%s", e)
         except Stopping:
             put_back(engine, claims)
+        except Unreachable:
+            put_back(engine, claims)  # no fault of theirs, so no attempt
+            raise
         except Exception:  # noqa: BLE001 - the outermost frame of the work: a defect ends no worker
             _log.exception("drawing failed, its jobs go back into the queue")
             give_back(engine, tally, claims)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from provenance import jobs, pictures, previews
+from provenance.blobs import Blobs, Digest, Unreachable
 from provenance.callers import Quota
 from provenance.counts import Tally
 from provenance.database import snapshot, transaction
@@ -212,3 +214,22 @@ def test_a_sweep_sends_what_it_takes_back(shop: Shop) -> None:
     sweep(shop.folder.engine, Tally(), lambda kind, id: sent.append((kind, id)))
     assert sent == [("generate", job.id)]
     assert shop.read(job).state is State.QUEUED
+
+
+class Gone(Blobs):
+    """Blobs that do not answer."""
+
+    def put(self, data: bytes) -> Digest:
+        raise Unreachable("nobody there")
+
+
+def test_blobs_that_do_not_answer_cost_a_job_no_attempt(shop: Shop) -> None:
+    job, studio = shop.draw(), shop.studio
+    gone = replace(studio, blobs=Gone(shop.blobs.folder))
+    for _ in range(ATTEMPTS + 1):
+        with pytest.raises(Unreachable):
+            draw_next(gone)
+        found = shop.read(job)
+        assert (found.state, found.attempts) == (State.QUEUED, 0)
+    assert draw_next(studio) == 1
+    assert shop.read(job).state is State.DONE
