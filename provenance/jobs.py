@@ -78,6 +78,9 @@ class Fault(StrEnum):
     CHECKER_DIED = "checker-died"  # the process that read the upload died over it
     CHECKER_TIMEOUT = "checker-timeout"  # reading the upload took longer than allowed
     UPLOAD_GONE = "upload-gone"  # the uploaded bytes are no longer there
+    FETCH_REFUSED = "fetch-refused"  # nothing is fetched from this address
+    FETCH_FAILED = "fetch-failed"  # nobody answered with a file, or not in time
+    FETCH_TOO_LARGE = "fetch-too-large"  # the file has more bytes than are taken
     NO_KEY = "no-key"  # the tenant has no active mark key
     WORKER_FAILED = "worker-failed"  # a defect of the worker; its log tells more
     WORKER_DIED = "worker-died"  # every worker that tried it died
@@ -88,7 +91,8 @@ class Wish:
     """What a caller asks for, checked at the door.
 
     `request` has plain JSON values that only the worker of this kind reads. Jobs of one tenant and
-    one `batch` may be drawn together; `size` is how many pictures this one asks for.
+    one `batch` may be drawn together; `size` is how many pictures this one asks for. A job without
+    an upload may have a `source`, whence the worker fetches it; that is gone once the job ends.
     """
 
     kind: Kind
@@ -98,6 +102,7 @@ class Wish:
     upload: Digest | None = None
     batch: str = ""
     size: int = 1
+    source: str | None = None  # an address, https://
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,7 @@ def ask(
             caller=wish.caller,
             request=wish.request,
             upload=wish.upload,
+            source=wish.source,
             batch=wish.batch,
             size=wish.size,
             state=State.QUEUED.value,
@@ -290,6 +296,12 @@ def report(session: Session, claims: Sequence[Claim], *, done: int, total: int) 
         _change(session, one, {"done": done, "total": total})
 
 
+def fetched(session: Session, claim: Claim, upload: Digest) -> None:
+    """What the job's source holds is this blob. Raises Lost."""
+    if not _change(session, claim, {"upload": upload}):
+        raise Lost(f"job {claim.job.id} is no longer this worker's")
+
+
 def finish(session: Session, claim: Claim, result: dict[str, Any], *, now: datetime) -> None:
     """The job is done. Raises Lost; the transaction must then be abandoned."""
     held = _held(claim)
@@ -362,7 +374,8 @@ def _end(
     values: dict[str, Any] | None = None,
 ) -> list[tuple[Kind, JobId]]:
     """Ends the jobs that these conditions choose; their previews go."""
-    ended = {"state": state.value, "finished": now, "lease": None, **(values or {})}
+    ended = {"state": state.value, "finished": now, "lease": None, "source": None}
+    ended |= values or {}
     change = sa.update(JobRow).where(*which).values(ended).returning(JobRow.kind, JobRow.id)
     done = [(Kind(kind), JobId(one)) for kind, one in session.execute(change)]
     if done:
@@ -397,7 +410,16 @@ def _bound(last: tuple[datetime, str]) -> tuple[sa.BindParameter[Any], sa.BindPa
 
 def _job(row: JobRow) -> Job:
     upload = None if row.upload is None else Digest(bytes(row.upload))
-    wish = Wish(Kind(row.kind), row.tenant, row.caller, row.request, upload, row.batch, row.size)
+    wish = Wish(
+        kind=Kind(row.kind),
+        tenant=row.tenant,
+        caller=row.caller,
+        request=row.request,
+        upload=upload,
+        batch=row.batch,
+        size=row.size,
+        source=row.source,
+    )
     return Job(
         id=JobId(row.id),
         wish=wish,

@@ -206,6 +206,7 @@ class JobRow(Table):
     sent: Mapped[datetime] = mapped_column(Moment)
     finished: Mapped[datetime | None] = mapped_column(Moment)
     trace: Mapped[str | None] = mapped_column(String(55))
+    source: Mapped[str | None] = mapped_column(Text)
 
 
 class ReplayRow(Table):

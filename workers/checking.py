@@ -18,7 +18,7 @@ from typing import Any
 
 from generators.catalog import GENERATORS
 from provenance import jobs, pictures, pki
-from provenance.blobs import Blobs, NoBlob
+from provenance.blobs import NoBlob, Store, Unreachable
 from provenance.counts import Count, Tally
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
@@ -26,6 +26,7 @@ from provenance.fingerprint import LEAST_QUALITY, FingerprintIndex
 from provenance.image import encode_png
 from provenance.jobs import LEASE, Claim, Fault, Kind, Lost
 from provenance.keys import KeyState, Purpose
+from provenance.outbound import Outbound
 from provenance.pictures import Picture, picture_id
 from provenance.verdict.finding import ManifestState
 from provenance.verdict.table import Verdict, decide
@@ -35,8 +36,9 @@ from provenance.wishes import Mark, Verify
 from workers.answers import format_key, parse_parent, parse_pixels, parse_seen
 from workers.commands.verify import verdict_json
 from workers.examine import Records, Seen, look_up
+from workers.fetching import NotFetched, fetch, public
 from workers.folder import DataFolder, load_claim_signer, load_keyring
-from workers.holding import fail_job, give_back, held, take
+from workers.holding import fail_job, give_back, held, put_back, take
 from workers.marking import Marker, load_marker
 from workers.sandbox import Died, Sandbox, TookTooLong
 from workers.seal import Signed, Untrusted, record, sign_upload
@@ -63,12 +65,14 @@ class Desk:
     """What checking needs: an installation, a child to read with, and the fingerprints so far."""
 
     folder: DataFolder
-    blobs: Blobs
+    blobs: Store
     sandbox: Sandbox
     index: FingerprintIndex
     stop: Event
     lease: timedelta = LEASE
     tally: Tally = field(default_factory=Tally)
+    outbound: Outbound | None = None  # None: nothing is fetched
+    limit: int = 0  # bytes of what is fetched
     loaded: dict[str, Marker] = field(default_factory=dict)
 
     def marker(self, name: str) -> Marker:
@@ -98,6 +102,8 @@ def open_desk(station: Station) -> Desk:
         stop=station.stop,
         lease=station.lease,
         tally=station.tally,
+        outbound=public() if station.settings.fetch else None,
+        limit=station.settings.upload_bytes,
     )
 
 
@@ -123,6 +129,9 @@ def _work(desk: Desk, claims: Sequence[Claim]) -> None:
             fail_job(desk.folder.engine, desk.tally, claim, e.fault, str(e))
         except Lost as e:
             _log.info("%s", e)
+        except Unreachable:
+            put_back(desk.folder.engine, claims)  # no fault of theirs, so no attempt
+            raise
         except Exception:  # noqa: BLE001 - the outermost frame of the work: a defect ends no worker
             _log.exception("checking failed, its job goes back into the queue")
             give_back(desk.folder.engine, desk.tally, claims)
@@ -130,18 +139,21 @@ def _work(desk: Desk, claims: Sequence[Claim]) -> None:
 
 def _verify(desk: Desk, claim: Claim) -> None:
     """Checks one upload, and ends the job with what came of it."""
+    wish = claim.job.wish
+    fetches = wish.upload is None and wish.source is not None
+    data = _fetch(desk, claim) if fetches else _upload(desk, claim)
     with step(desk.tally, Step.CHECK, [claim]):
-        result = _check(desk, claim)
+        result = _check(desk, claim, data)
     with transaction(desk.folder.engine) as session:
         jobs.finish(session, claim, result, now=datetime.now(UTC))
     ended(desk.tally, claim.job.wish.kind)
     desk.tally.add(Count.VERDICTS, result["verdict"]["outcome"])
 
 
-def _check(desk: Desk, claim: Claim) -> dict[str, Any]:
+def _check(desk: Desk, claim: Claim, data: bytes) -> dict[str, Any]:
     """What comes of one upload, as plain values; raises Refused."""
     wish, asked = claim.job.wish, Verify(**claim.job.wish.request)
-    data, keys = _upload(desk, claim), _keys(desk, wish.tenant)
+    keys = _keys(desk, wish.tenant)
     question = {
         "do": "read",
         "name": asked.name,
@@ -190,6 +202,23 @@ def _upload(desk: Desk, claim: Claim) -> bytes:
         return desk.blobs.get(upload)
     except NoBlob as e:
         raise Refused(Fault.UPLOAD_GONE, str(e)) from e
+
+
+def _fetch(desk: Desk, claim: Claim) -> bytes:
+    """The file at the address that the caller named, kept as if it had been uploaded."""
+    source = claim.job.wish.source
+    assert source is not None, "a job that fetches has an address"
+    if desk.outbound is None:
+        raise Refused(Fault.FETCH_REFUSED, "this worker fetches nothing: COUNTERMARK_FETCH is no")
+    with step(desk.tally, Step.FETCH, [claim]):
+        try:
+            data = fetch(desk.outbound, source, limit=desk.limit)
+        except NotFetched as e:
+            raise Refused(e.fault, str(e)) from e
+        blob = desk.blobs.put(data)
+    with transaction(desk.folder.engine) as session:
+        jobs.fetched(session, claim, blob)
+    return data
 
 
 def _ask(desk: Desk, question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -23,6 +23,7 @@ class Step(StrEnum):
 
     WAIT = "wait"  # from being asked for until a worker first takes it
     CLAIM = "claim"
+    FETCH = "fetch"  # a file from the address that the caller named
     DRAW = "draw"  # with the mark read back
     CHECK = "check"  # by the child, and in the log
     MARK = "mark"

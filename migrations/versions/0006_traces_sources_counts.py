@@ -1,4 +1,4 @@
-"""The trace that a job belongs to, and what the workers count."""
+"""The trace that a job belongs to, the address that it fetches, and what the workers count."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("trace", sa.String(length=55), nullable=True))
+    op.add_column("jobs", sa.Column("source", sa.Text(), nullable=True))
     op.create_table(
         "counts",
         sa.Column("name", sa.String(length=16), nullable=False),
@@ -23,4 +24,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("counts")
     with op.batch_alter_table("jobs") as jobs:
+        jobs.drop_column("source")
         jobs.drop_column("trace")
