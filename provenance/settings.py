@@ -7,6 +7,7 @@ setting would be silently without effect. No secret has a default.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -23,6 +24,7 @@ DATABASE = "countermark.db"
 ELSEWHERE = "database"  # a file of the data folder that names another database by its URL
 BLOBS = "blobs"
 _YES, _NO = "yes", "no"
+_DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]{1,3})?")
 
 
 class BadSetting(ProvenanceError):
@@ -49,6 +51,7 @@ class Settings:
     upload_bytes: int  # at most, a file
     lease: timedelta  # after which a worker that does not say that it lives has lost its jobs
     checkers: int  # uploads read at once by one worker, each by a process of its own
+    device: str  # where pictures are drawn: cpu, cuda, cuda:N or mps
     witnesses: str  # VKEY URL VKEY URL …: who is asked to sign that the log only grew
 
 
@@ -74,6 +77,7 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
         upload_bytes=_number("upload_bytes", given.get("upload_bytes", "26214400")),
         lease=timedelta(seconds=_number("lease", given.get("lease", "30"))),
         checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
+        device=_device(given.get("device", "cpu")),
         witnesses=given.get("witnesses", ""),
     )
 
@@ -95,6 +99,13 @@ def _choice(name: str, value: str) -> bool:
     if value not in (_YES, _NO):
         raise BadSetting(f"{PREFIX}{name.upper()} is yes or no, not {value[:100]!r}")
     return value == _YES
+
+
+def _device(value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        named = f"{PREFIX}DEVICE is cpu, cuda, cuda:N or mps"
+        raise BadSetting(f"{named}, not {value[:100]!r}")
+    return value
 
 
 def _number(name: str, value: str) -> int:

@@ -33,6 +33,7 @@ from workers.station import (
     be_witnessed,
     open_station,
     repeat,
+    startable,
 )
 
 KEEPING = "keeping"
@@ -44,18 +45,9 @@ Step = Callable[[], object]
 
 def draw(station: Station, stack: ExitStack) -> dict[str, Step]:
     """The task of drawing, its generators in memory."""
-    from generators.catalog import GENERATORS
-    from workers.drawing import Studio, announced, draw_next
+    from workers.drawing import announced, draw_next, open_studio
 
-    studio = Studio(
-        station.folder,
-        station.blobs,
-        stop=station.stop,
-        lease=station.lease,
-        tally=station.tally,
-    )
-    for name in GENERATORS:
-        studio.generator(name)
+    studio = open_studio(station)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
     return {"generate": lambda: draw_next(studio)}
 
@@ -134,11 +126,11 @@ def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> Non
     parser.add_argument("role", choices=list(ROLES))
     role = parser.parse_args(arguments).role
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(message)s")
-    settings = read_settings(os.environ, data_folder(os.environ))
-    if settings.broker is None:
-        raise BadSetting("COUNTERMARK_BROKER names no broker: `countermark serve` needs none")
-    tracing.configure(os.environ, role)
-    with ExitStack() as stack:
+    with ExitStack() as stack, startable(role):
+        settings = read_settings(os.environ, data_folder(os.environ))
+        if settings.broker is None:
+            raise BadSetting("COUNTERMARK_BROKER names no broker: `countermark serve` needs none")
+        tracing.configure(os.environ, role)
         station = open_station(stack, settings, reader=reader)
         app = create_app(settings.broker, settings.queues, role, ROLES[role](station, stack))
         name = f"{role}-{os.getpid()}@{socket.gethostname()}"

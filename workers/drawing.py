@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 
 import numpy as np
 from torch import Tensor
 
-from generators.catalog import Generator, load_generator
+from generators.catalog import GENERATORS, Generator, load_generator
+from generators.devices import NoDevice, find_device
 from generators.sampling import Request
 from provenance import jobs, pictures, previews
 from provenance.blobs import Digest, Store, Unreachable
@@ -32,6 +34,7 @@ from provenance.models import Model
 from provenance.pictures import Picture, picture_id
 from provenance.previews import Preview
 from provenance.robustness.attacks import find
+from provenance.settings import BadSetting
 from provenance.watermark.keys import Key
 from provenance.wishes import NO_ATTACK, Generate
 from workers import marking
@@ -40,6 +43,7 @@ from workers.generate import BATCH, How, Marked, WeakMark, attempt, check_carrie
 from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back, take
 from workers.marking import Marker
 from workers.seal import Signed, record, sign_pictures
+from workers.station import Station
 from workers.steps import Step, ended, step
 
 PREVIEW_SECONDS = 2.0
@@ -83,6 +87,25 @@ class _Batch:
     generator: Generator
     marker: Marker
     key: Key
+
+
+def open_studio(station: Station) -> Studio:
+    """A studio with every generator in memory, on the device of the settings; raises BadSetting."""
+    try:
+        device = find_device(station.settings.device)
+    except NoDevice as e:
+        raise BadSetting(f"COUNTERMARK_DEVICE: {e}") from e
+    studio = Studio(
+        station.folder,
+        station.blobs,
+        load=partial(load_generator, device=device),
+        stop=station.stop,
+        lease=station.lease,
+        tally=station.tally,
+    )
+    for name in GENERATORS:
+        studio.generator(name)
+    return studio
 
 
 def announced(studio: Studio) -> list[Model]:

@@ -12,8 +12,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,14 +23,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from provenance import jobs, models, tracing
-from provenance.blobs import Store, Unreachable, open_blobs
+from provenance.blobs import BadPlace, Store, Unreachable, open_blobs
 from provenance.counts import FLUSH, Tally
 from provenance.database import Busy, snapshot, transaction
 from provenance.jobs import LEASE, Kind
 from provenance.models import ANNOUNCE, Model
-from provenance.settings import Settings, read_settings
+from provenance.settings import BadSetting, Settings, read_settings
 from workers import queue
-from workers.folder import DataFolder, data_folder, open_folder
+from workers.folder import DataFolder, NoFolder, data_folder, open_folder
 
 IDLE = 0.1  # seconds between two looks for a job
 SEQUENCE, SWEEP = 0.5, 5.0  # seconds between two checkpoints, and two sweeps
@@ -54,18 +54,9 @@ class Station:
 
 def draw(station: Station) -> None:
     """Draws until told to stop."""
-    from generators.catalog import GENERATORS
-    from workers.drawing import Studio, announced, draw_next
+    from workers.drawing import announced, draw_next, open_studio
 
-    studio = Studio(
-        station.folder,
-        station.blobs,
-        stop=station.stop,
-        lease=station.lease,
-        tally=station.tally,
-    )
-    for name in GENERATORS:
-        studio.generator(name)
+    studio = open_studio(station)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
     work(station, (Kind.GENERATE,), lambda: draw_next(studio))
 
@@ -181,10 +172,19 @@ def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> Non
     parser.add_argument("role", choices=list(ROLES))
     role = parser.parse_args(arguments).role
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(message)s")
-    settings = read_settings(os.environ, data_folder(os.environ))
-    tracing.configure(os.environ, role)
-    with ExitStack() as stack:
+    with ExitStack() as stack, startable(role):
+        settings = read_settings(os.environ, data_folder(os.environ))
+        tracing.configure(os.environ, role)
         ROLES[role](open_station(stack, settings, reader=reader))
+
+
+@contextmanager
+def startable(role: str) -> Iterator[None]:
+    """Around a worker: what it cannot start with is told in one line, and ends it."""
+    try:
+        yield
+    except (BadSetting, BadPlace, NoFolder) as e:
+        sys.exit(f"{role}: {e}")
 
 
 if __name__ == "__main__":
