@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_size_is_checked_before_anything_is_looked_at(here: Installed) -> None:
     picture = upload("x") + large[:27_000_000]
     over = here.client.post("/v1/verifications", content=iter([picture]), headers=here.key() | RAW)
     assert (over.status_code, over.json()["code"]) == (413, "too-large")
-    drafts = here.settings.blobs / "drafts"
+    drafts = Path(here.settings.blobs) / "drafts"
     assert not drafts.exists() or list(drafts.iterdir()) == []
 
 
