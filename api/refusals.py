@@ -34,6 +34,8 @@ _FIELDS: dict[type[Exception], str] = {Reused: "Idempotency-Key", TooLong: "body
 _HEADERS: dict[type[Exception], dict[str, str]] = {
     NotLogged: {"Retry-After": "1"}
 }  # until the next checkpoint, if it is that
+# PostgreSQL's codes for writing to a replica, and for beginning to.
+_READ_ONLY = ("25006", "0A000")
 
 
 def to_problem(request: Request, error: Exception) -> Problem:
@@ -108,10 +110,12 @@ def _fault(error: dict[str, object]) -> Fault:
 
 
 def _of_database(error: DBAPIError) -> Problem:
-    """A database that cannot be reached now, or a defect of ours."""
+    """A database that cannot be reached now, or only read, or a defect of ours."""
+    headers = {"Retry-After": "5"}
     if error.connection_invalidated or isinstance(error, OperationalError):
-        headers = {"Retry-After": "5"}
         return Problem(Kind.UNAVAILABLE, "the database does not answer", headers=headers)
+    if getattr(error.orig, "sqlstate", None) in _READ_ONLY:
+        return Problem(Kind.UNAVAILABLE, "this is a copy that can only be read", headers=headers)
     return _unforeseen()
 
 

@@ -66,7 +66,7 @@ class Answer:
     """A status and headers; the body is read as long as the exchange lasts."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     _response: http.client.HTTPResponse = field(repr=False)
     _deadline: _Deadline = field(repr=False)
 

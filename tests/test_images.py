@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 import yaml
 
 from api import __main__ as door
+from api import logs
 from bench.serving.composed import FILE, OURS, module_commands, services
 from provenance.settings import read_settings
 from workers import command, deployed
@@ -202,8 +204,8 @@ def test_every_command_is_one_that_its_program_takes(monkeypatch: pytest.MonkeyP
         assert role in deployed.ROLES
     served: dict[str, Any] = {}
     monkeypatch.setattr(door, "create_app", lambda settings: None)
-    monkeypatch.setattr(door.logs, "configure", lambda: None)
-    monkeypatch.setattr(door.uvicorn, "run", lambda app, **how: served.update(how))
+    monkeypatch.setattr(logs, "configure", lambda: None)
+    monkeypatch.setattr(uvicorn, "run", lambda app, **how: served.update(how))
     module, *arguments = commands["api"]
     assert module == "api"
     door.main(arguments)

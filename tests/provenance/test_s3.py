@@ -189,9 +189,10 @@ def test_a_bucket_that_cannot_be_reached_any_more_is_told_as_that(
     digest = blobs.put(b"a")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     gone = S3Blobs(blobs.bucket, blobs.prefix, boto3.client("s3", config=QUICK))
-    for ask in (lambda: gone.get(digest), lambda: gone.put(b"b")):
-        with pytest.raises(Unreachable):
-            ask()
+    with pytest.raises(Unreachable):
+        gone.get(digest)
+    with pytest.raises(Unreachable):
+        gone.put(b"b")
     with pytest.raises(Unreachable):
         list(gone.written_before(datetime.now(UTC)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -25,7 +25,7 @@ def site(asked: list[Request]) -> ASGIApp:
         while True:
             yield bytes(1000)
 
-    answers = {
+    answers: dict[str, Callable[[], ASGIApp]] = {
         "/file": lambda: Response(FILE, media_type="image/png"),
         "/moved": lambda: RedirectResponse("/file"),
         "/gone": lambda: PlainTextResponse("secret", 404),
