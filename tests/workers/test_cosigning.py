@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 
+from provenance.blobs import Blobs
 from provenance.database import snapshot, transaction
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.checkpoint import open_checkpoint
@@ -24,12 +25,13 @@ from provenance.ledger.log import Draft, append, latest_checkpoint
 from provenance.ledger.note import format_vkey
 from provenance.ledger.witness import Request, format_request
 from provenance.outbound import Unanswered
-from provenance.settings import BadSetting
+from provenance.settings import BadSetting, read_settings
 from tests.api.serving import serving
 from tests.provenance.ledger.logs import picture
 from workers import cosigning
 from workers.cosigning import ANSWER_BYTES, Unwitnessed, Witness, ask, ask_again, parse_witnesses
 from workers.folder import DataFolder, make, open_folder
+from workers.station import Station, be_witnessed
 from workers.witness import load_witness, make_witness
 from workers.witness_http import WitnessDoor
 
@@ -226,6 +228,30 @@ def test_a_wrong_signature_is_not_kept(folder: DataFolder, door: WitnessDoor) ->
     wrong = b"\xe2\x80\x94 w.example " + b64encode(key.key_id + bytes(72)) + b"\n"
     with saying(http(200, wrong)) as url, pytest.raises((NotProven, LedgerError)):
         ask(folder.engine, log, Witness(url, key))
+
+
+def test_a_keeper_has_every_checkpoint_witnessed(
+    folder: DataFolder, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though another witness is gone."""
+    monkeypatch.setattr(cosigning, "EVERY", 0.05)
+    key = format_vkey(witness.key)
+    named = f"{key} http://127.0.0.1:1 {key} {witness.url}"
+    settings = read_settings({"COUNTERMARK_WITNESSES": named}, folder.path)
+    station = Station(settings, folder, Blobs(folder.path / "blobs"), threading.Event())
+    be_witnessed(station)
+    try:
+        for _ in range(2):
+            size, deadline = grow(folder), time.monotonic() + 60
+            while True:
+                try:
+                    assert witnessed(folder, witness) == (size, 2)
+                    break
+                except NotProven:
+                    assert time.monotonic() < deadline, "nobody asked"
+                    time.sleep(0.05)
+    finally:
+        station.stop.set()
 
 
 def test_witnesses_are_named_by_key_and_address(door: WitnessDoor) -> None:
