@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from provenance import counts, jobs
+from provenance import backlog, counts, jobs
 from provenance.counts import BUCKETS, LONGER, Count, Key
 from provenance.database import snapshot
 from provenance.ledger.log import log_size, read_record
@@ -96,7 +96,7 @@ class _Gauges(Collector):
 def _jobs(session: Session) -> Iterable[Metric]:
     """The queue and what came of it."""
     states = GaugeMetricFamily("countermark_jobs", "Jobs", labels=["kind", "state"])
-    for (kind, state), number in jobs.count(session).items():
+    for (kind, state), number in backlog.count(session).items():
         states.add_metric([kind.value, state.value], number)
     yield states
     waits = GaugeMetricFamily(
@@ -104,7 +104,7 @@ def _jobs(session: Session) -> Iterable[Metric]:
         "How long the job that waits longest has waited",
         labels=["kind"],
     )
-    now, oldest = datetime.now(UTC), jobs.oldest(session)
+    now, oldest = datetime.now(UTC), backlog.oldest(session)
     for kind in jobs.Kind:
         waited = (now - oldest.get(kind, now)).total_seconds()
         waits.add_metric([kind.value], max(0.0, waited))

@@ -10,7 +10,7 @@ PostgreSQL; the broker carries nothing that is not here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType
@@ -178,7 +178,6 @@ def ask(
             state=State.QUEUED.value,
             attempts=0,
             fence=0,
-            lease=None,
             done=0,
             total=0,
             created=now,
@@ -217,21 +216,6 @@ def page(
     return [_job(row) for row in session.scalars(found)]
 
 
-def count(session: Session) -> dict[tuple[Kind, State], int]:
-    """How many jobs there are of each kind and state."""
-    rows = session.execute(
-        sa.select(JobRow.kind, JobRow.state, sa.func.count()).group_by(JobRow.kind, JobRow.state)
-    )
-    return {(Kind(kind), State(state)): number for kind, state, number in rows}
-
-
-def oldest(session: Session) -> dict[Kind, datetime]:
-    """When the job of each kind that waits longest was asked for."""
-    queued = sa.select(JobRow.kind, sa.func.min(JobRow.created))
-    queued = queued.where(JobRow.state == State.QUEUED.value).group_by(JobRow.kind)
-    return {Kind(kind): created for kind, created in session.execute(queued)}
-
-
 def cancel(session: Session, job: str, tenant: str, *, now: datetime) -> Job:
     """The job, cancelled; whoever works on it finds its claim lost. Raises NoJob, Ended."""
     mine = JobRow.id == job, JobRow.tenant == tenant
@@ -240,12 +224,6 @@ def cancel(session: Session, job: str, tenant: str, *, now: datetime) -> Job:
     if not changed:
         raise Ended(f"job {job} is {found.state} already")
     return found
-
-
-def waiting(session: Session, kind: Kind) -> bool:
-    """Whether a job of this kind is queued: a look, cheap enough to repeat, that locks nothing."""
-    queued = sa.select(JobRow.id).where(JobRow.state == State.QUEUED.value)
-    return session.scalar(queued.where(JobRow.kind == kind.value).limit(1)) is not None
 
 
 def claim(
@@ -279,8 +257,7 @@ def claim(
     }
     change = sa.update(JobRow).where(JobRow.id.in_(taken), JobRow.state == State.QUEUED.value)
     rows = session.scalars(change.values(started).returning(JobRow)).all()
-    ordered = sorted(rows, key=lambda row: (row.created, row.id))
-    return [Claim(_job(row), row.fence) for row in ordered]
+    return [Claim(_job(row), row.fence) for row in sorted(rows, key=lambda r: (r.created, r.id))]
 
 
 def renew(
@@ -304,8 +281,7 @@ def fetched(session: Session, claim: Claim, upload: Digest) -> None:
 
 def finish(session: Session, claim: Claim, result: dict[str, Any], *, now: datetime) -> None:
     """The job is done. Raises Lost; the transaction must then be abandoned."""
-    held = _held(claim)
-    if not _end(session, *held, state=State.DONE, now=now, values={"result": result}):
+    if not _end(session, *_held(claim), state=State.DONE, now=now, values={"result": result}):
         raise Lost(f"job {claim.job.id} is no longer this worker's")
 
 
@@ -322,8 +298,8 @@ def release(session: Session, claim: Claim, *, now: datetime) -> bool:
     Raises nothing: who lost the claim has nothing to give back.
     """
     if claim.job.attempts >= ATTEMPTS:
-        detail = f"a worker failed over it {ATTEMPTS} times"
-        values = {"fault": Fault.WORKER_FAILED.value, "detail": detail}
+        why = f"a worker failed over it {ATTEMPTS} times"
+        values = {"fault": Fault.WORKER_FAILED.value, "detail": why}
         return bool(_end(session, *_held(claim), state=State.FAILED, now=now, values=values))
     _change(session, claim, {"state": State.QUEUED.value, "lease": None, "sent": now})
     return False
@@ -338,10 +314,8 @@ def unclaim(session: Session, claim: Claim, *, now: datetime) -> None:
 def sweep(session: Session, *, now: datetime) -> Swept:
     """Takes back every job whose lease ran out; send the unsent once more after the commit."""
     expired = JobRow.state == State.RUNNING.value, JobRow.lease < now
-    died = {
-        "fault": Fault.WORKER_DIED.value,
-        "detail": f"the worker died or hung, {ATTEMPTS} times",
-    }
+    why = f"the worker died or hung, {ATTEMPTS} times"
+    died = {"fault": Fault.WORKER_DIED.value, "detail": why}
     spent = JobRow.attempts >= ATTEMPTS
     failed = _end(session, *expired, spent, state=State.FAILED, now=now, values=died)
     back = {"state": State.QUEUED.value, "lease": None, "sent": now - RESEND}
@@ -374,13 +348,11 @@ def _end(
     values: dict[str, Any] | None = None,
 ) -> list[tuple[Kind, JobId]]:
     """Ends the jobs that these conditions choose; their previews go."""
-    ended = {"state": state.value, "finished": now, "lease": None, "source": None}
-    ended |= values or {}
+    ended = {"state": state.value, "finished": now, "lease": None, "source": None} | (values or {})
     change = sa.update(JobRow).where(*which).values(ended).returning(JobRow.kind, JobRow.id)
     done = [(Kind(kind), JobId(one)) for kind, one in session.execute(change)]
     if done:
-        ids = [one for _, one in done]
-        session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(ids)))
+        session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(one for _, one in done)))
     return done
 
 
@@ -410,16 +382,8 @@ def _bound(last: tuple[datetime, str]) -> tuple[sa.BindParameter[Any], sa.BindPa
 
 def _job(row: JobRow) -> Job:
     upload = None if row.upload is None else Digest(bytes(row.upload))
-    wish = Wish(
-        kind=Kind(row.kind),
-        tenant=row.tenant,
-        caller=row.caller,
-        request=row.request,
-        upload=upload,
-        batch=row.batch,
-        size=row.size,
-        source=row.source,
-    )
+    wish = Wish(Kind(row.kind), row.tenant, row.caller, row.request, upload)
+    wish = replace(wish, batch=row.batch, size=row.size, source=row.source)
     return Job(
         id=JobId(row.id),
         wish=wish,

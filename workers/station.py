@@ -22,7 +22,7 @@ from threading import Event, Thread
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from provenance import jobs, models, tracing
+from provenance import backlog, models, tracing
 from provenance.blobs import BadPlace, Store, Unreachable, open_blobs
 from provenance.counts import FLUSH, Tally
 from provenance.database import Busy, snapshot, transaction
@@ -107,7 +107,7 @@ def work(station: Station, kinds: Sequence[Kind], step: Callable[[], int]) -> No
     while not station.stop.is_set():
         try:
             with snapshot(station.folder.engine) as session:
-                waits = any(jobs.waiting(session, kind) for kind in kinds)
+                waits = any(backlog.waiting(session, kind) for kind in kinds)
             if not (waits and step()):
                 station.stop.wait(IDLE)
         except Unreachable as e:

@@ -10,7 +10,7 @@ import pytest
 
 from api.documents import MOST_ADDRESSES
 from api.probing import ANONYMOUS_BUDGET
-from provenance import jobs
+from provenance import backlog, jobs
 from provenance.callers import Quota, Scope
 from provenance.database import snapshot, transaction
 from provenance.pictures import OWNER
@@ -302,4 +302,4 @@ def test_a_batch_that_is_over_the_quota_queues_nothing(fetching: Installed) -> N
 
 def count(where: Installed) -> int:
     with snapshot(where.engine) as session:
-        return sum(jobs.count(session).values())
+        return sum(backlog.count(session).values())

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from provenance import jobs, previews
+from provenance import backlog, jobs, previews
 from provenance.database import transaction
 from provenance.jobs import (
     ATTEMPTS,
@@ -79,7 +79,7 @@ def test_claim_takes_the_oldest_and_each_job_once(session: Session) -> None:
     assert [first.job.id, second.job.id] == [early.id, late.id]
     assert first.job.state is State.RUNNING
     assert jobs.claim(session, Kind.GENERATE, most=1, now=at(3)) == []
-    assert not jobs.waiting(session, Kind.GENERATE)
+    assert not backlog.waiting(session, Kind.GENERATE)
 
 
 def test_claim_takes_along_what_fits_and_nothing_else(session: Session) -> None:
@@ -259,7 +259,7 @@ def test_count_is_by_kind_and_state(session: Session) -> None:
         asked(session, drawing())
     asked(session, checking())
     claimed(session)
-    assert jobs.count(session) == {
+    assert backlog.count(session) == {
         (Kind.GENERATE, State.QUEUED): 2,
         (Kind.GENERATE, State.RUNNING): 1,
         (Kind.VERIFY, State.QUEUED): 1,
