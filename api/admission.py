@@ -66,6 +66,7 @@ SCOPES: dict[tuple[str, str], Needs] = {
     ("POST", "/v1/generations/{job}/cancel"): _GENERATE,
     ("GET", "/v1/generations/{job}/events"): _GENERATE,
     ("POST", "/v1/verifications"): Access.ANONYMOUS,
+    ("POST", "/v1/verifications/batch"): _VERIFY,
     ("GET", "/v1/verifications"): _VERIFY,
     ("GET", "/v1/verifications/{job}"): Access.ANONYMOUS,
     ("GET", "/v1/verifications/{job}/maps/{name}"): _VERIFY,

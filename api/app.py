@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api import description
@@ -36,6 +37,7 @@ from api.routes import (
     webhooks,
 )
 from api.uploads import FORM_BYTES
+from provenance import tracing
 from provenance.errors import ProvenanceError
 from provenance.settings import Settings
 
@@ -90,6 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         here.engine.dispose()
+        await run_in_threadpool(tracing.flush)  # uvicorn ends by a signal, past all exit handlers
 
     app = FastAPI(
         title="Countermark",
@@ -99,6 +102,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,  # served by a route that asks the table like all others
         lifespan=lifespan,
+        # The door traces; what FastAPI would add has queries in it, which callers wrote.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.installation = here
     for module in ROUTES:
@@ -127,6 +132,7 @@ def _answer_problems(app: FastAPI) -> None:
 def _answer(request: Request, error: Exception) -> JSONResponse:
     problem = to_problem(request, error)
     status = STATUS[problem.kind]
+    request.app.state.installation.metrics.refuse(problem.kind)
     if status >= 500:
         request_id = {"request_id": request.state.request_id}
         LOG.error("%s: %s", problem.kind, problem.detail, exc_info=error, extra=request_id)

@@ -46,13 +46,17 @@ class Generate:
 
 @dataclass(frozen=True)
 class Verify:
-    """A check of the uploaded bytes, against the keys and records of the job's tenant."""
+    """A check of a file, against the keys and records of the job's tenant."""
 
     search: str  # one of SEARCHES
     name: str = "upload"  # what the caller calls the file; shown, never used
 
     def wish(self, tenant: str, caller: str | None, upload: Digest) -> Wish:
         return Wish(Kind.VERIFY, tenant, caller, asdict(self), upload)
+
+    def wish_of(self, tenant: str, caller: str | None, source: str) -> Wish:
+        """The same for a file that the worker fetches."""
+        return Wish(Kind.VERIFY, tenant, caller, asdict(self), source=source)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import numpy as np
 from sqlalchemy import Engine, insert
 from sqlalchemy.orm import Session
 
-from provenance import jobs, models, pictures, previews
+from provenance import backlog, jobs, models, pictures, previews
 from provenance.blobs import Blobs, Digest
 from provenance.database import transaction
 from provenance.formats import Encoding, Format
@@ -102,6 +102,7 @@ class ToyWorker:
         self._engine, self._blobs, self._ring, self._anchor = engine, Blobs(blobs), ring, anchor
         self._stop = threading.Event()
         self._resting = threading.Event()
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> ToyWorker:
@@ -122,8 +123,10 @@ class ToyWorker:
         self._thread.join()
 
     def rest(self) -> None:
-        """Leave every job queued until `resume`."""
+        """Leave every job queued until `resume`, from when this returns."""
         self._resting.set()
+        with self._turn:
+            return
 
     def resume(self) -> None:
         """Work again."""
@@ -140,12 +143,16 @@ class ToyWorker:
                 announce(self._engine, [MODEL])
                 spoken = time.monotonic()
             for kind in Kind:
-                while not self._resting.is_set() and self._work_once(kind):
+                while self._take_turn(kind):
                     pass
+
+    def _take_turn(self, kind: Kind) -> bool:
+        with self._turn:
+            return not self._resting.is_set() and self._work_once(kind)
 
     def _work_once(self, kind: Kind) -> bool:
         with transaction(self._engine) as session:
-            if not jobs.waiting(session, kind):
+            if not backlog.waiting(session, kind):
                 return False
             claims = jobs.claim(session, kind, most=8, now=datetime.now(UTC))
         for claim in claims:
