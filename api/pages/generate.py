@@ -35,8 +35,8 @@ ATTACKS: dict[str, str] = {
     NO_ATTACK: "nothing: read back from the file as it is",
     "jpeg-75": "JPEG at quality 75",
     "jpeg-50": "JPEG at quality 50",
-    "resize-0.75": "shrinking to three quarters",
-    "blur-1": "a slight blur",
+    "resize-0.75": "shrinking to three quarters and back",
+    "blur-sigma-1": "a slight blur",
 }
 """Attacks that the page offers by name, of all that a wish may name."""
 

@@ -1,19 +1,40 @@
 // Server-sent events of a job, taken up again after a cut; says what happens meanwhile.
 
+const AGAIN = [1, 2, 5, 10, 30]; // seconds before a stream that the browser gave up is opened anew
+
 export function follow(address, { progress, preview, done, lost }) {
-  const source = new EventSource(address);
-  const read = (event) => JSON.parse(event.data);
-  source.addEventListener("progress", (event) => progress(read(event)));
-  if (preview) source.addEventListener("preview", (event) => preview(read(event)));
-  source.addEventListener("done", (event) => {
-    source.close();
-    done(read(event));
-  });
-  source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) {
-      lost("The service does not tell how far this is. The work goes on: load this page again in a while.");
-    } else {
-      lost("The connection broke. The work goes on; this page connects again by itself.");
+  let source, failures = 0;
+
+  function open() {
+    source = new EventSource(address);
+    const listen = (name, act) => source.addEventListener(name, (event) => {
+      failures = 0;
+      act(JSON.parse(event.data));
+    });
+    listen("progress", progress);
+    if (preview) listen("preview", preview);
+    listen("done", (job) => {
+      source.close();
+      done(job);
+    });
+    source.onerror = fail;
+  }
+
+  function fail() {
+    lost("The connection broke. The work goes on, and this page connects again by itself.");
+    if (source.readyState !== EventSource.CLOSED) return;
+    if (failures === AGAIN.length) {
+      lost("The service does not answer. The work may go on: load this page again in a while.");
+      return;
     }
-  };
+    setTimeout(open, 1000 * AGAIN[failures]);
+    failures += 1;
+  }
+
+  addEventListener("online", () => {
+    if (source.readyState === EventSource.OPEN) return;
+    source.close();
+    open();
+  });
+  open();
 }

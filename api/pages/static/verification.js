@@ -11,7 +11,7 @@ if (work) {
   const steps = [...document.querySelectorAll("#steps li")];
   follow(work.dataset.events, {
     progress({ state, done, total }) {
-      bar.max = total || 3;
+      bar.max = total || 2;
       bar.value = done;
       said.textContent = state === "queued" ? "Waiting for a worker…" : "Checking…";
       for (const step of steps) {
