@@ -24,22 +24,26 @@ def token(header: dict[str, str]) -> str:
     return header["Authorization"].removeprefix("Bearer ")
 
 
+def cookies(cookie: str) -> dict[str, str]:
+    return {"Cookie": f"{COOKIE}={cookie}"}
+
+
 def signed_in(here: Installed, *scopes: Scope) -> str:
     """The cookie of a new session."""
-    here.client.cookies.clear()
     form = {"key": token(here.key(*scopes)), "after": "/audit"}
     answer = here.client.post("/sign-in", data=form, headers=OWN, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/audit")
     sent = answer.headers["set-cookie"].lower()
     assert "httponly" in sent
     assert "samesite=strict" in sent
+    here.client.cookies.clear()  # each request says for itself whether it has one
     return answer.cookies[COOKIE]
 
 
 def test_a_session_opens_reads_and_holds_no_key(here: Installed) -> None:
     cookie = signed_in(here)
     assert "cm_" not in cookie
-    assert here.client.get("/v1/records", cookies={COOKIE: cookie}).status_code == 200
+    assert here.client.get("/v1/records", headers=cookies(cookie)).status_code == 200
     here.client.cookies.clear()
     assert here.client.get("/v1/records").status_code == 401
 
@@ -61,7 +65,7 @@ def test_a_session_writes_only_from_a_page_of_this_origin(
 ) -> None:
     cookie = signed_in(here)
     wish = {"prompt": "a red apple"}
-    sent = here.client.post("/v1/generations", json=wish, headers=headers, cookies={COOKIE: cookie})
+    sent = here.client.post("/v1/generations", json=wish, headers=headers | cookies(cookie))
     assert sent.status_code == status
 
 
@@ -75,9 +79,9 @@ def test_no_form_of_another_site_is_taken(here: Installed, path: str) -> None:
 
 def test_a_session_has_the_scopes_of_its_key(here: Installed) -> None:
     cookie = signed_in(here, Scope.AUDIT)
-    assert here.client.get("/v1/generations", cookies={COOKIE: cookie}).status_code == 403
+    assert here.client.get("/v1/generations", headers=cookies(cookie)).status_code == 403
     picture = {"file": ("x.png", png("x"), "image/png")}
-    sent = here.client.post("/", files=picture, headers=OWN, cookies={COOKIE: cookie})
+    sent = here.client.post("/", files=picture, headers=OWN | cookies(cookie))
     assert sent.status_code == 403
 
 
@@ -112,12 +116,12 @@ def test_a_session_ends_with_its_time_its_key_and_any_change(here: Installed) ->
 
 def test_a_page_with_a_dead_session_says_so_and_forgets_it(here: Installed) -> None:
     here.client.cookies.clear()
-    answer = here.client.get("/audit/keys", headers=HTML, cookies={COOKIE: "a.1.b"})
+    answer = here.client.get("/audit/keys", headers=HTML | cookies("a.1.b"))
     assert answer.status_code == 401
     assert "sign in again" in answer.text
     assert f'{COOKIE}=""' in answer.headers["set-cookie"]
     here.client.cookies.clear()
-    front = here.client.get("/", headers=HTML, cookies={COOKIE: "a.1.b"})
+    front = here.client.get("/", headers=HTML | cookies("a.1.b"))
     assert front.status_code == 200
     assert "Sign in" in front.text
 

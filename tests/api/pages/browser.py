@@ -24,6 +24,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from provenance.callers import Scope
 from tests.api.installations import Installed
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -61,15 +62,16 @@ class Visitor:
     page: Page
     loaded: list[Response] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    answer: Response | None = None  # to the last `go`
 
     def go(self, path: str) -> None:
         """Opens a page of the service."""
         self.loaded.clear()
-        self.page.goto(self.address + path)
+        self.answer = self.page.goto(self.address + path)
 
-    def sign_in(self, *, after: str = "/", **key: Any) -> None:
-        """Signs in with a new API key, through the form."""
-        token = self.here.key(**key)["Authorization"].removeprefix("Bearer ")
+    def sign_in(self, *scopes: Scope, after: str = "/") -> None:
+        """Signs in with a new API key, of every scope if none is named, through the form."""
+        token = self.here.key(*scopes)["Authorization"].removeprefix("Bearer ")
         self.go(f"/sign-in?after={after}")
         self.page.fill("#key", token)
         self.page.click("form.fields button")

@@ -85,7 +85,7 @@ def test_whoever_may_not_audit_sees_the_checkpoint_and_no_entry(visitor: Visitor
     visitor.go("/audit")
     expect(visitor.page.locator("dl").first).to_contain_text("example.com/log")
     expect(visitor.page.locator("tbody")).to_have_count(0)
-    visitor.sign_in(after="/audit", scopes=(Scope.VERIFY,))
+    visitor.sign_in(Scope.VERIFY, after="/audit")
     expect(visitor.page.locator("main")).to_contain_text("lacks the scope audit")
 
 

@@ -63,7 +63,7 @@ def test_drawing_needs_a_key_of_its_scope_and_says_so(
 ) -> None:
     visitor.go("/generate")
     expect(visitor.page.locator("main")).to_contain_text("needs an API key")
-    visitor.sign_in(after="/generate", scopes=(Scope.VERIFY,))
+    visitor.sign_in(Scope.VERIFY, after="/generate")
     expect(visitor.page.locator("main")).to_contain_text("needs an API key with the scope")
     with visiting(browser, address, here, java_script_enabled=False) as plain:
         plain.sign_in(after="/generate")

@@ -7,6 +7,7 @@ from base64 import b64encode
 import pytest
 from playwright.sync_api import Browser, expect
 
+from bench.serving.proxy import Proxy
 from tests.api.installations import Installed
 from tests.api.pages.browser import Visitor, visiting
 from tests.api.toy_worker import png, upload
@@ -144,19 +145,27 @@ def test_a_job_that_fails_says_what_happened_and_what_to_do(visitor: Visitor) ->
     expect(visitor.page.locator(".verdict")).to_contain_text("a whole PNG, JPEG or WebP")
 
 
-def test_a_waiting_job_says_so_survives_a_cut_and_then_comes_in(visitor: Visitor) -> None:
-    visitor.here.worker.rest()
-    try:
-        visitor.send(png("waits a while"))
-        said = visitor.page.locator("#said")
-        expect(said).to_contain_text("Waiting for a worker")
-        visitor.context.set_offline(True)
-        visitor.page.evaluate("dispatchEvent(new Event('online'))")
-        expect(said).to_contain_text("The connection broke")
-        visitor.context.set_offline(False)
-    finally:
-        visitor.here.worker.resume()
-    assert visitor.heading()
+def test_a_waiting_job_says_so_survives_a_cut_and_then_comes_in(
+    browser: Browser, address: str, here: Installed
+) -> None:
+    here.app.state.installation.buckets.__init__()
+    here.worker.rest()
+    with (
+        Proxy(int(address.rpartition(":")[2])) as proxy,
+        visiting(browser, f"http://127.0.0.1:{proxy.port}", here) as visitor,
+    ):
+        try:
+            visitor.send(png("waits a while"))
+            said = visitor.page.locator("#said")
+            expect(said).to_contain_text("Waiting for a worker")
+            proxy.cut()
+            expect(said).to_contain_text("The connection broke. The work goes on")
+            proxy.mend()
+            expect(said).to_contain_text("Waiting for a worker")
+        finally:
+            here.worker.resume()
+            proxy.mend()
+        assert visitor.heading() == "We cannot tell where this picture comes from."
 
 
 def test_a_wider_search_is_asked_for_without_sending_the_picture_again(visitor: Visitor) -> None:
