@@ -17,7 +17,7 @@ from typing import Literal
 
 import sklearn.datasets
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 from bench.serving.running import Programs, Running, embedded
 
@@ -52,8 +52,8 @@ class Camera:
         """Sends a file and waits for what comes of it."""
         self.go("/")
         media = "image/jpeg" if name.endswith(".jpg") else "image/png"
-        file = {"name": name, "mimeType": media, "buffer": data}
-        self.page.set_input_files("#file", files=[file])  # type: ignore[list-item]
+        file = FilePayload(name=name, mimeType=media, buffer=data)
+        self.page.set_input_files("#file", files=[file])
         self.page.click("#send")
         self.page.wait_for_selector(".verdict h1")
 
@@ -131,7 +131,7 @@ def _draw(camera: Camera) -> bytes:
 def _changed(drawn: bytes) -> bytes:
     """A copy that was painted into and saved as JPEG, as a person might."""
     picture = Image.open(BytesIO(drawn)).convert("RGB")
-    ImageDraw.Draw(picture).rectangle((6, 96, 44, 120), fill=(250, 220, 60))
+    ImageDraw.Draw(picture).rectangle((8, 104, 26, 118), fill=(250, 220, 60))
     out = BytesIO()
     picture.save(out, "JPEG", quality=90)
     return out.getvalue()
@@ -147,8 +147,8 @@ def _audit(camera: Camera, dark: Camera, token: str) -> None:
     dark.sign_in(token)
     dark.go("/audit/proof")
     dark.page.context.set_offline(offline=True)
-    file = {"name": "apple.tlog-proof", "mimeType": "text/plain", "buffer": proof.body()}
-    dark.page.set_input_files("#proof-file", files=[file])  # type: ignore[list-item]
+    file = FilePayload(name="apple.tlog-proof", mimeType="text/plain", buffer=proof.body())
+    dark.page.set_input_files("#proof-file", files=[file])
     dark.page.get_by_role("button", name="Check", exact=True).click()
     dark.page.wait_for_selector("#answer h2")
     dark.take("proof")

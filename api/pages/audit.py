@@ -7,6 +7,7 @@ the API. Proof files are checked in the browser, which asks this service for not
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -43,6 +44,15 @@ Filter = Annotated[str, Query(max_length=200)]
 Size = Annotated[str, Query(max_length=20)]
 
 
+@dataclass(frozen=True)
+class Newest:
+    """How many entries there are, and the newest checkpoint with its witnesses, if there is one."""
+
+    size: int
+    checkpoint: Checkpoint | None
+    witnesses: Witnesses | None
+
+
 @routes.get("/audit")
 def show_log(
     request: Request,
@@ -60,7 +70,7 @@ def show_log(
     return page(
         request,
         "audit",
-        **_checkpoint(here),
+        newest=_newest(here),
         audits=asker is not None,
         entries=entries,
         given=given,
@@ -82,8 +92,8 @@ def show_entry(index: Index, request: Request, here: Here, asker: Asking) -> Res
 @routes.get("/audit/consistency")
 def show_consistency(request: Request, here: Here, old: Size = "", new: Size = "") -> Response:
     """The proof that a later log only adds to an earlier one."""
-    found = _checkpoint(here)
-    newest = found["checkpoint"].size if found["checkpoint"] else 0
+    checkpoint = _newest(here).checkpoint
+    newest = checkpoint.size if checkpoint else 0
     given = {"old": old, "new": new or str(newest)}
     hashes, fault = None, None
     if old:
@@ -152,15 +162,14 @@ def _entries(
     )
 
 
-def _checkpoint(here: Installation) -> dict[str, Checkpoint | Witnesses | int | None]:
-    """The newest checkpoint, its witnesses, and how many entries wait for the next."""
+def _newest(here: Installation) -> Newest:
     with snapshot(here.engine) as session:
         size = log_size(session)
         try:
             found = parse_checkpoint(parse_note(latest(session)).text)
         except Problem:
-            return {"checkpoint": None, "witnesses": None, "size": size}
-    return {"checkpoint": found, "witnesses": read_witnesses(here), "size": size}
+            return Newest(size, None, None)
+    return Newest(size, found, read_witnesses(here))
 
 
 def _path(session: Session, index: int) -> tree.Drawn | None:

@@ -41,8 +41,8 @@ ATTACKS: dict[str, str] = {
 """Attacks that the page offers by name, of all that a wish may name."""
 
 MARKS: dict[str, str] = {
-    "lexical": "Favour green tokens while drawing",
-    "swap": "Swap tokens for their green partners",
+    "lexical": "Favour green tokens",
+    "swap": "Swap red for green",
     "both": "Both",
 }
 _NEW = {"prompt": "", "model": "", "mark": "lexical", "survive": "", "count": "1", "seed": ""}

@@ -57,7 +57,7 @@ def draw_path(proof: Proof) -> Drawn:
         place, last = place >> 1, last >> 1
         top = level == len(proof.path)
         side = "left" if left else "right"
-        boxes.append(Box(_RIGHT, y + RISE, "given", sibling.hex(), f"given, on its {side}"))
+        boxes.append(Box(_RIGHT, y + RISE, "given", sibling.hex(), f"from the proof ({side})"))
         boxes.append(Box(_LEFT, y, "root" if top else "own", value.hex(), _name(level, top)))
         lines += _joined(y)
         steps.append(_step(side, sibling, value))

@@ -18,6 +18,7 @@ from api import events, uploads
 from api.admission import Asker, Asking
 from api.asking import place, read_job
 from api.conditional import serve
+from api.describing import FULL_DETAIL
 from api.documents import Verification
 from api.installation import Here, Installation
 from api.lists import JobId
@@ -31,6 +32,14 @@ from provenance.blobs import Digest
 from provenance.callers import Scope
 from provenance.database import snapshot
 from provenance.pictures import Picture
+from provenance.verdict.finding import (
+    FingerprintState,
+    ManifestState,
+    MarkState,
+    OriginState,
+    RecordState,
+    RevocationState,
+)
 from provenance.wishes import SEARCHES, Verify
 
 routes = pages()
@@ -39,6 +48,20 @@ MOST_ALIKE = 6  # recorded pictures shown beside the one that was sent in
 _KIND = jobs.Kind.VERIFY
 _PLAIN = re.compile(r"[0-9]+x[0-9]+")  # a geometry under which the map lies on the picture
 _SHOWN = {Scope.GENERATE, Scope.MARK, Scope.AUDIT}  # any one of them opens pictures
+_POINTLESS = {
+    RecordState.NONE,
+    ManifestState.ABSENT,
+    ManifestState.FOREIGN,
+    ManifestState.UNTRUSTED,
+    ManifestState.INVALID,
+    MarkState.INCONCLUSIVE,
+    MarkState.NOT_DETECTED,
+    FingerprintState.NONE,
+    FingerprintState.INCONCLUSIVE,
+    RevocationState.STANDS,
+    OriginState.MADE,
+}
+"""What names no record."""
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)]
 
 
@@ -81,6 +104,7 @@ def show_result(job: JobId, request: Request, here: Here, asker: Asking) -> Resp
         told=told.model_dump(),
         search=search,
         wider=wider[0] if wider else None,
+        points=_points(told),
         alike=_alike(here, asker, told),
         audits=asker.caller is not None and Scope.AUDIT in asker.caller.scopes,
         fits=bool(_PLAIN.fullmatch((told.mark or {}).get("geometry") or "")),
@@ -127,6 +151,14 @@ def _order(
     wish = Verify(search=search).wish(asker.tenant.id, asker.caller_id, digest)
     (job,) = place(here, request, asker, [(wish, None)])
     return RedirectResponse(f"/verifications/{job.id}", 303)
+
+
+def _points(told: Verification) -> bool:
+    """Whether any finding names a record, as far as the asker is told."""
+    if told.detail == FULL_DETAIL:
+        return any(one.entries for one in told.findings.values())
+    states = {one.state for one in told.findings.values()}
+    return not states <= _POINTLESS
 
 
 def _alike(here: Installation, asker: Asker, told: Verification) -> list[Picture]:

@@ -85,6 +85,41 @@ FAULTS: dict[Fault, str] = {
 """What to do when a job has failed."""
 
 
+FIELDS: dict[str, str] = {
+    "at": "Recorded at",
+    "id": "Id of the picture",
+    "kind": "Kind of record",
+    "software": "Software",
+    "generator": "Drawn by the model",
+    "codec": "Marked with the codec of",
+    "weights": "SHA-256 of the weights",
+    "mark": "Invisible mark",
+    "number": "Number in the mark",
+    "policy": "Policy it was made under",
+    "erased": "Concepts erased",
+    "pixels": "SHA-256 of the pixels",
+    "file": "SHA-256 of the file",
+    "fingerprint": "What it looks like (PDQ)",
+    "manifest": "Label of its credentials",
+    "commitments": "Sealed values, which can be deleted",
+    "subject": "Entry that it speaks about",
+    "reason": "Reason",
+    "purpose": "Key for",
+    "retired": "Key before",
+    "active": "Key from now on",
+    "compromised": "Others may have had it since",
+    "fields": "Sealed values that were deleted",
+    "kept": "What was deleted outside the log",
+    "detector": "Detector",
+    "version": "Version",
+    "old": "Threshold before",
+    "new": "Threshold from now on",
+    "statement": "SHA-256 of the signed verdict",
+    "key": "Signed with the key",
+}
+"""What each field of a record holds."""
+
+
 def odds(value: object) -> str:
     """A probability as "1 in 4 million"; the text itself if it is none."""
     try:
@@ -94,13 +129,13 @@ def odds(value: object) -> str:
     if not p.is_finite() or p > 1 or p < 0:
         return str(value)
     if p == 0:
-        return "less than 1 in 10^300"
+        return f"less than 1 in {_power(300)}"
     if p > Decimal("0.5"):
         return "expected by chance"
     one_in = 1 / p
     power = one_in.adjusted()
     if power >= _MOST_NAMED:
-        return f"1 in 10^{power}"
+        return f"1 in {_power(power)}"
     for digits, name in _NAMED:
         if power >= digits:
             return f"1 in {_short(one_in / 10**digits)} {name}"
@@ -168,9 +203,21 @@ def measured(finding: dict[str, Any]) -> str:
     if quantity is None:
         return ""
     if quantity.startswith("corrected p"):
-        return f"chance of a false match: {odds(value)}; found at {odds(threshold)} or less"
+        return (
+            f"chance of a false match: {odds(value)}; counts as found at {odds(threshold)} or less"
+        )
     limit = f" (at most {threshold} for a match)" if threshold is not None else ""
     return f"{quantity}: {value}{limit}"
+
+
+def field(name: str) -> str:
+    """What a field of a record holds."""
+    return FIELDS.get(name, name)
+
+
+def _power(power: int) -> str:
+    """A power of ten, e.g. 10²¹."""
+    return "10" + str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _short(value: Decimal) -> str:
@@ -189,6 +236,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "advice": advice,
     "todo": todo,
     "measured": measured,
+    "field": field,
     "looked_for": LOOKED_FOR.__getitem__,
 }
 """What templates may call."""

@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    FilePayload,
     Page,
     Response,
     expect,
@@ -85,8 +86,8 @@ class Visitor:
 
     def choose(self, data: bytes, name: str = "picture.png", media: str = "image/png") -> None:
         """Picks a file in the form."""
-        file = {"name": name, "mimeType": media, "buffer": data}
-        self.page.set_input_files("#file", files=[file])  # type: ignore[list-item]
+        file = FilePayload(name=name, mimeType=media, buffer=data)
+        self.page.set_input_files("#file", files=[file])
 
     def heading(self) -> str:
         """The page's first heading, once there is a verdict."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 
 from provenance.callers import Scope
 from provenance.ledger.note import format_vkey
@@ -50,8 +50,7 @@ def drawn(here: Installed, count: int = 1) -> int:
 
 
 def test_the_list_goes_on_and_is_filtered(member: Visitor) -> None:
-    for _ in range(3):
-        last = drawn(member.here, 8)
+    last = max(drawn(member.here, 8) for _ in range(3))
     member.go("/audit")
     entries = member.page.locator("tbody th a")
     expect(entries).to_have_count(20)
@@ -130,8 +129,8 @@ def test_a_proof_is_checked_in_the_browser_without_the_service(visitor: Visitor)
     visitor.context.set_offline(True)
 
     def check(data: bytes) -> str:
-        file = {"name": "p.tlog-proof", "mimeType": "text/plain", "buffer": data}
-        visitor.page.set_input_files("#proof-file", files=[file])  # type: ignore[list-item]
+        file = FilePayload(name="p.tlog-proof", mimeType="text/plain", buffer=data)
+        visitor.page.set_input_files("#proof-file", files=[file])
         visitor.page.get_by_role("button", name="Check", exact=True).click()
         return visitor.page.locator("#answer h2").inner_text()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from bench.serving.proxy import Proxy
 from tests.api.installations import Installed
@@ -102,7 +102,7 @@ def test_it_can_be_done_with_the_keyboard_alone(visitor: Visitor) -> None:
     with page.expect_file_chooser() as waiting:
         page.keyboard.press("Enter")
     waiting.value.set_files(
-        files=[{"name": "a.png", "mimeType": "image/png", "buffer": png("by keyboard")}]
+        files=[FilePayload(name="a.png", mimeType="image/png", buffer=png("by keyboard"))]
     )
     expect(page.locator("#chosen")).to_be_visible()
     page.keyboard.press("Tab")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from api.pages import words
 from provenance.jobs import Fault
+from provenance.ledger.record import KINDS
 from provenance.verdict import finding
 from provenance.verdict.page import MEANING
 from provenance.verdict.table import Outcome
@@ -21,10 +23,10 @@ from provenance.verdict.table import Outcome
         ("0.001", "1 in 1 thousand"),
         ("1e-9", "1 in 1 billion"),
         ("8e-14", "1 in 12 trillion"),
-        ("1e-20", "1 in 10^20"),
+        ("1e-20", "1 in 10²⁰"),
         ("0.04", "1 in 25"),
         ("1.0", "expected by chance"),
-        ("0", "less than 1 in 10^300"),
+        ("0", "less than 1 in 10³⁰⁰"),
         ("none", "none"),
         ("7", "7"),
         ("NaN", "NaN"),
@@ -44,6 +46,8 @@ def test_every_outcome_has_a_sentence_and_only_no_evidence_looks_like_it() -> No
 def test_every_check_state_and_fault_is_said() -> None:
     assert set(words.LOOKED_FOR) == set(finding.Findings.__dataclass_fields__)
     assert set(words.FAULTS) == set(Fault)
+    named = {field.name for kind in KINDS.values() for field in fields(kind)}
+    assert set(words.FIELDS) == named | {"kind"}
     for kind in (finding.RecordState, finding.ManifestState, finding.MarkState):
         assert all(words.state(one.value) != one.value for one in kind)
 
