@@ -129,6 +129,8 @@ def _type(schema: dict[str, Any]) -> str:
         return " or ".join(kind)
     if kind == "array":
         return f"list of {_type(schema.get('items', {}))}"
+    if isinstance(schema.get("additionalProperties"), dict) and schema["additionalProperties"]:
+        return f"object of {_type(schema['additionalProperties'])}"
     return f"{kind} ({schema['format']})" if "format" in schema else str(kind)
 
 

@@ -64,6 +64,7 @@ LOOKED_FOR: dict[str, str] = {
     "fingerprint": "Recorded pictures that look like it",
     "revocation": "A revocation of any record it points to",
     "origin": "Whether those records are of drawings or of uploads",
+    "classifier": "What a classifier believes, which decides nothing",
 }
 """What each check looks for."""
 

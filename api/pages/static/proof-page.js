@@ -35,6 +35,7 @@ function prove(found) {
 function lines(text) { return text.split("\n").map((one) => one.trim()).filter(Boolean); }
 
 async function check() {
+  answer.replaceChildren();
   const file = document.getElementById("proof-file").files[0];
   if (!file) return show("unable", "No file", "Choose a proof file first.");
   try {

@@ -30,6 +30,10 @@ from tests.api.installations import Installed
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 120_000  # ms: a busy machine is no defect
+WEIGHT = """() => performance.getEntries()
+  .filter((one) => ["navigation", "resource"].includes(one.entryType))
+  .filter((one) => one.initiatorType !== "img")
+  .reduce((sum, one) => sum + one.decodedBodySize, 0)"""
 WATCH = """
 window.faults = [];
 addEventListener("securitypolicyviolation", (e) =>
@@ -61,13 +65,11 @@ class Visitor:
     here: Installed
     context: BrowserContext
     page: Page
-    loaded: list[Response] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     answer: Response | None = None  # to the last `go`
 
     def go(self, path: str) -> None:
         """Opens a page of the service."""
-        self.loaded.clear()
         self.answer = self.page.goto(self.address + path)
 
     def sign_in(self, *scopes: Scope, after: str = "/") -> None:
@@ -95,13 +97,9 @@ class Visitor:
         return self.page.inner_text(".verdict h1")
 
     def weight(self) -> int:
-        """Bytes of everything that was loaded since `go`, pictures left out."""
-        kinds = ("image/png", "image/jpeg", "image/webp")
-        return sum(
-            len(one.body())
-            for one in self.loaded
-            if one.status == 200 and not one.headers.get("content-type", "").startswith(kinds)
-        )
+        """Bytes of the page and all that it loaded, pictures left out."""
+        loaded: int = self.page.evaluate(WEIGHT)
+        return loaded
 
     def check_clean(self) -> None:
         """Nothing was asked of any other host, no policy broken, no script failed."""
@@ -118,7 +116,6 @@ def visiting(browser: Browser, address: str, here: Installed, **options: Any) ->
     page = context.new_page()
     made = Visitor(browser, address, here, context, page)
     page.add_init_script(WATCH)
-    page.on("response", lambda answer: made.loaded.append(answer))
     page.on("pageerror", lambda error: made.complaints.append(f"script: {error}"))
     page.on("console", lambda said: _listen(made, said.type, said.text))
     page.on("request", lambda request: _watch(made, request.url))

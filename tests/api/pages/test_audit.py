@@ -131,6 +131,7 @@ def test_a_proof_is_checked_in_the_browser_without_the_service(visitor: Visitor)
     def check(data: bytes) -> str:
         file = FilePayload(name="p.tlog-proof", mimeType="text/plain", buffer=data)
         visitor.page.set_input_files("#proof-file", files=[file])
+        visitor.page.evaluate("document.getElementById('answer').replaceChildren()")
         visitor.page.get_by_role("button", name="Check", exact=True).click()
         return visitor.page.locator("#answer h2").inner_text()
 
