@@ -142,54 +142,52 @@ def _break(rng: random.Random, how: int, proof: Proof, log: Log) -> Case:
     return ways[how]()
 
 
+_BENT = [
+    (":", ": "),
+    ("{", '{"kind":"picture",'),
+    ('"id":"p"', '"id":"p","id":"p"'),
+    ('"id":"p"', '"id":"\\u0070"'),
+    ('"id":"p"', '"id":"\u200bp\x85"'),
+    ('"id":"p"', '"id":"\\ud800"'),
+    ('"id":"p"', '"id":""'),
+    ('"id":"p"', f'"id":"{"x" * 513}"'),
+    ('"id":"p"', '"id":7'),
+    ('"id":"p"', '"id":"p","more":"x"'),
+    ('"erased":["violence"]', '"erased":["b","a"]'),
+    ('"erased":["violence"]', '"erased":["a","a"]'),
+    ('"erased":["violence"]', '"erased":{}'),
+    ("2026-11-22", "2026-02-29"),
+    ("2026-11-22", "0000-11-22"),
+    ("10:56:18Z", "24:00:00Z"),
+    ("10:56:18Z", "10:56:60Z"),
+    ("10:56:18Z", "10:56:18+00:00"),
+    ('"kind":"picture"', '"kind":"portrait"'),
+    ('"kind":"picture"', '"kind":"constructor"'),
+    ('"commitments":{}', '"commitments":{"__proto__":"x"}'),
+    ('"commitments":{}', '"commitments":[]'),
+    ('"mark":{', '"mark":{"more":"x",'),
+]
+"""One thing wrong in a record of a picture each."""
+_TEXTS = ["[]\n", "null\n", '{"kind":"picture"}\n', "{", "[" * 5000 + "\n", "NaN\n"]
+_INDEXES = ["3.0", "3e0", "-0", "-1", "9007199254740992", '"3"', "03", "true", "1" * 5000]
+_NUMBERS = ["01", "+1", ".5", "1.", "1e+6", "1E6", "1e06", "Infinity", "1\\n"]
+
+
 def _bad_records() -> Iterator[Case]:
     """Signed and in the tree, but in no canonical form."""
-    record = format_record(picture("p")).decode()
-    line, text = VERSION_LINE.decode(), record.removeprefix(VERSION_LINE.decode())
-    bad_texts = [
-        text.replace(":", ": ", 1),
-        text.rstrip("\n"),
-        text + "\n",
-        text.replace("{", '{"kind":"picture",', 1),
-        text.replace('"id":"p"', '"id":"p","id":"p"'),
-        text.replace('"id":"p"', '"id":"\\u0070"'),
-        text.replace('"id":"p"', '"id":"\u200bp\x85"'),
-        text.replace('"id":"p"', '"id":"\\ud800"'),
-        text.replace('"id":"p"', '"id":""'),
-        text.replace('"id":"p"', f'"id":"{"x" * 513}"'),
-        text.replace('"id":"p"', '"id":7'),
-        text.replace('"id":"p"', '"id":"p","more":"x"'),
-        text.replace('"erased":["violence"]', '"erased":["b","a"]'),
-        text.replace('"erased":["violence"]', '"erased":["a","a"]'),
-        text.replace('"erased":["violence"]', '"erased":{}'),
-        text.replace("2026-11-22", "2026-02-29"),
-        text.replace("2026-11-22", "0000-11-22"),
-        text.replace("10:56:18Z", "24:00:00Z"),
-        text.replace("10:56:18Z", "10:56:60Z"),
-        text.replace("10:56:18Z", "10:56:18+00:00"),
-        text.replace('"kind":"picture"', '"kind":"portrait"'),
-        text.replace('"kind":"picture"', '"kind":"constructor"'),
-        text.replace('"commitments":{}', '"commitments":{"__proto__":"x"}'),
-        text.replace('"commitments":{}', '"commitments":[]'),
-        text.replace('"mark":{', '"mark":{"more":"x",'),
-        "[]\n",
-        "null\n",
-        '{"kind":"picture"}\n',
-        "{",
-        "[" * 5000 + "\n",
-        "NaN\n",
-    ]
-    revocation = format_record(Revocation(AT, Subject(3, Hash(bytes(32))), "r")).decode()
-    for number in ("3.0", "3e0", "-0", "-1", "9007199254740992", '"3"', "03", "true", "1" * 5000):
-        bad_texts.append(revocation.removeprefix(line).replace('"index":3', f'"index":{number}'))
+    line, record = VERSION_LINE, format_record(picture("p"))
+    text = record.removeprefix(line).decode()
+    texts = [text.replace(old, new, 1) for old, new in _BENT]
+    texts += [text.rstrip("\n"), text + "\n", *_TEXTS]
+    subject = Subject(3, Hash(bytes(32)))
+    revocation = format_record(Revocation(AT, subject, "r")).removeprefix(line).decode()
+    texts += [revocation.replace('"index":3', f'"index":{number}') for number in _INDEXES]
     change = ThresholdChange(AT, "d", "v", Number("1"), Number("2"), "r")
-    for number in ("01", "+1", ".5", "1.", "1e+6", "1E6", "1e06", "Infinity", "1\\n"):
-        written = format_record(change).decode().removeprefix(line)
-        bad_texts.append(written.replace('"old":"1"', f'"old":"{number}"'))
-    starts = [(line + one).encode() for one in bad_texts]
-    starts += [text.encode(), b"countermark-record/2\n" + text.encode(), record.encode() + b"\xff"]
-    starts += [b"\xef\xbb\xbf" + record.encode(), b"", b"x" * 65_536]
-    for data in starts:
-        assert data != record.encode(), "each is broken"
-        log = Log([*records(4), data])
-        yield Case(format_proof(log.prove(4, 5)))
+    changed = format_record(change).removeprefix(line).decode()
+    texts += [changed.replace('"old":"1"', f'"old":"{number}"') for number in _NUMBERS]
+    every = [line + one.encode() for one in texts]
+    every += [text.encode(), b"countermark-record/2\n" + text.encode(), record + b"\xff"]
+    every += [b"\xef\xbb\xbf" + record, b"", b"x" * 65_536]
+    for data in every:
+        assert data != record, "each is broken"
+        yield Case(format_proof(Log([*records(4), data]).prove(4, 5)))
