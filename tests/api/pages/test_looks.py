@@ -89,6 +89,8 @@ def test_axe_finds_no_violation_on_any_page(tour: Tour) -> None:
 
 
 def test_no_page_breaks_the_policy_or_weighs_too_much(tour: Tour) -> None:
+    network = tour.visitor.context.new_cdp_session(tour.visitor.page)
+    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
     for name, path in tour.paths.items():
         tour.visitor.go(path)
         tour.visitor.page.wait_for_load_state("load")
