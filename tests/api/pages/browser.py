@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,15 +26,13 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+import api.pages
 from provenance.callers import Scope
 from tests.api.installations import Installed
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 120_000  # ms: a busy machine is no defect
-WEIGHT = """() => performance.getEntries()
-  .filter((one) => ["navigation", "resource"].includes(one.entryType))
-  .filter((one) => one.initiatorType !== "img")
-  .reduce((sum, one) => sum + one.decodedBodySize, 0)"""
+STATIC = Path(api.pages.__file__).parent / "static"
 WATCH = """
 window.faults = [];
 addEventListener("securitypolicyviolation", (e) =>
@@ -97,9 +96,9 @@ class Visitor:
         return self.page.inner_text(".verdict h1")
 
     def weight(self) -> int:
-        """Bytes of the page and all that it loaded, pictures left out."""
-        loaded: int = self.page.evaluate(WEIGHT)
-        return loaded
+        """Bytes of the page that `go` opened and of every script and style there is."""
+        assert self.answer is not None, "a page was opened"
+        return len(self.answer.body()) + sum(file.stat().st_size for file in STATIC.iterdir())
 
     def check_clean(self) -> None:
         """Nothing was asked of any other host, no policy broken, no script failed."""
