@@ -368,6 +368,10 @@ class Verification(Job):
     verdict: Verdict | None
     findings: Annotated[dict[str, Finding], Field(description="By the name of the check.")]
     mark: Annotated[dict[str, Any] | None, Field(description="The search for marks in numbers.")]
+    manifest: Annotated[
+        dict[str, Any] | None,
+        Field(description="What the file's manifest states and how two readers took it."),
+    ]
     overlays: list[Overlay]
 
 

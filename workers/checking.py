@@ -33,12 +33,13 @@ from provenance.verdict.table import Verdict, decide
 from provenance.watermark.keys import Key
 from provenance.watermark.search import FULL
 from provenance.wishes import Mark, Verify
-from workers.answers import format_key, parse_parent, parse_pixels, parse_seen
+from workers.answers import format_key, parse_parent, parse_pixels, parse_reading, parse_seen
 from workers.commands.verify import verdict_json
 from workers.examine import Records, Seen, look_up
 from workers.fetching import NotFetched, fetch, public
 from workers.folder import DataFolder, load_claim_signer, load_keyring
 from workers.holding import fail_job, give_back, held, put_back, take
+from workers.maps import DENSITY, DIFFERENCE, SAYS, TOKENS
 from workers.marking import Marker, load_marker
 from workers.sandbox import Died, Sandbox, TookTooLong
 from workers.seal import Signed, Untrusted, record, sign_upload
@@ -48,7 +49,7 @@ from workers.steps import Step, ended, step
 
 WALL_SECONDS = 600.0  # for one question; its processor time is limited more tightly
 KINDS = (Kind.VERIFY, Kind.MARK)
-OVERLAY = "the tokens of the picture, green where they are in the list of the mark that was found"
+STEPS = 2  # reading the file, comparing it with the log
 _log = logging.getLogger(__name__)
 
 
@@ -161,18 +162,23 @@ def _check(desk: Desk, claim: Claim, data: bytes) -> dict[str, Any]:
         "search": asked.search,
         "keys": [format_key(key) for key in keys],
     }
-    answer, overlay = _ask(desk, question, data)
+    answer, payload = _ask(desk, question, data)
     with _sense():
         seen = parse_seen(answer["seen"], data)
         width, height = int(answer["width"]), int(answer["height"])
+        reading, maps = parse_reading(answer["manifest"]), _parse_maps(answer["maps"], payload)
+    with transaction(desk.folder.engine) as session:
+        jobs.report(session, [claim], done=1, total=STEPS)
     verdict = _decide(desk, wish.tenant, seen)
+    maps |= _compare(desk, claim, data, verdict)
     return {
         "sha256": seen.file.hex(),
         "width": width,
         "height": height,
         **verdict_json(verdict),
         "mark": answer["mark"],
-        "overlays": _overlays(desk, overlay),
+        "manifest": reading,
+        "overlays": [_overlay(desk, name, png) for name, png in maps.items()],
         "fingerprint": seen.looks.hash.hex() if seen.looks.quality >= LEAST_QUALITY else None,
     }
 
@@ -243,11 +249,39 @@ def _decide(desk: Desk, tenant: str, seen: Seen) -> Verdict:
         return decide(look_up(Records(session, desk.index, tenant), seen))
 
 
-def _overlays(desk: Desk, png: bytes) -> list[dict[str, str]]:
-    if not png:
-        return []
+def _parse_maps(lengths: dict[str, Any], payload: bytes) -> dict[str, bytes]:
+    """The maps that the child sent, one after another; raises ValueError."""
+    maps, start = {}, 0
+    for name in (TOKENS, DENSITY):
+        if name in lengths:
+            maps[name], start = payload[start : start + lengths[name]], start + lengths[name]
+    if len(maps) != len(lengths) or start != len(payload):
+        raise ValueError("maps that are none, or of another length")
+    return maps
+
+
+def _compare(desk: Desk, claim: Claim, data: bytes, verdict: Verdict) -> dict[str, bytes]:
+    """What differs from the recorded picture that the verdict is about, if there is one.
+
+    It only illustrates: where the child fails over it, the verdict goes out without it.
+    """
+    with snapshot(desk.folder.engine) as session:
+        own = pictures.of_entries(session, verdict.entries, claim.job.wish.tenant)
+    blobs = [own[entry].blob for entry in sorted(own)]
+    if not blobs or sha256(data).digest() in blobs:
+        return {}
+    question = {"do": "compare", "name": "upload", "length": len(data), "keys": []}
+    try:
+        _, png = _ask(desk, question, data + desk.blobs.get(blobs[0]))
+    except (Refused, NoBlob) as e:
+        _log.warning("no map of what differs: %s", e)
+        return {}
+    return {DIFFERENCE: png} if png else {}
+
+
+def _overlay(desk: Desk, name: str, png: bytes) -> dict[str, str]:
     digest = desk.blobs.put(png).hex()
-    return [{"name": "mark", "says": OVERLAY, "media": "image/png", "sha256": digest}]
+    return {"name": name, "says": SAYS[name], "media": "image/png", "sha256": digest}
 
 
 @dataclass(frozen=True)

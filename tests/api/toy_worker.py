@@ -239,11 +239,24 @@ class ToyWorker:
             },
             "findings": {name: _plain(one) for name, one in vars(verdict.findings).items() if one},
             "mark": {"outcome": "not detected", "p_corrected": 1.0},
+            "manifest": _reading(data),
             "overlays": [
                 {"name": "mark", "says": "where", "media": "image/png", "sha256": overlay.hex()}
             ],
             "fingerprint": looks_of(data).hex(),
         }
+
+
+def _reading(data: bytes) -> dict[str, Any] | None:
+    """What a manifest says that states what the upload holds after its signature, as text."""
+    if not data.startswith(SIGNATURE + b"states "):
+        return None
+    text = data.removeprefix(SIGNATURE + b"states ").decode()
+    opinion = {"state": "valid but untrusted", "reason": "foreign root", "detail": text}
+    texts = dict.fromkeys(("label", "generator", "model", "signer"), text)
+    lists = dict.fromkeys(("actions", "source_types", "ingredients", "bindings"), [text])
+    statement = {**texts, **lists, "when": None}
+    return {**opinion, "official": opinion, "independent": opinion, "statement": statement}
 
 
 def looks_of(data: bytes) -> bytes:

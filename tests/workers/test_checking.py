@@ -94,9 +94,29 @@ def test_a_picture_of_ours_is_intact_and_its_tokens_are_shown(shop: Shop, desk: 
     assert result["findings"]["mark"]["state"] == "detected"
     assert result["mark"]["key"].startswith("local.1.")
     assert (result["width"], result["height"]) == (128, 128)
-    (overlay,) = result["overlays"]
-    with Image.open(BytesIO(shop.blobs.get(Digest(bytes.fromhex(overlay["sha256"]))))) as picture:
-        assert picture.size == (128, 128)
+    assert [one["name"] for one in result["overlays"]] == ["mark", "density"]
+    assert {shown(shop, one).size for one in result["overlays"]} == {(128, 128)}
+    assert result["manifest"]["state"] == "trusted"
+    assert result["manifest"]["statement"]["label"].startswith("urn:c2pa:")
+    assert found.done == found.total - 1 == 1
+
+
+def test_a_copy_is_compared_with_the_recorded_picture(shop: Shop, desk: Desk) -> None:
+    copy = BytesIO()
+    with Image.open(BytesIO(drawn(shop))) as picture:
+        picture.convert("RGB").save(copy, "PNG")
+    found = checked(shop, desk, shop.verify(copy.getvalue()))
+    assert found.result is not None, found.detail
+    assert found.result["verdict"]["outcome"] == "stripped"
+    assert found.result["manifest"] is None
+    *_, difference = found.result["overlays"]
+    assert difference["name"] == "difference"
+    assert shown(shop, difference).convert("L").getextrema() == (255, 255)  # equal: all white
+
+
+def shown(shop: Shop, overlay: dict[str, str]) -> Image.Image:
+    """The picture of an overlay."""
+    return Image.open(BytesIO(shop.blobs.get(Digest(bytes.fromhex(overlay["sha256"])))))
 
 
 def test_a_stranger_s_picture_is_no_evidence(shop: Shop, desk: Desk) -> None:
