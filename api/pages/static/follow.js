@@ -3,7 +3,7 @@
 const AGAIN = [1, 2, 5, 10, 30]; // seconds before a stream that the browser gave up is opened anew
 
 export function follow(address, { progress, preview, done, lost }) {
-  let source, failures = 0;
+  let source, failures = 0, last = null;
 
   function open() {
     source = new EventSource(address);
@@ -11,7 +11,11 @@ export function follow(address, { progress, preview, done, lost }) {
       failures = 0;
       act(JSON.parse(event.data));
     });
-    listen("progress", progress);
+    listen("progress", (state) => {
+      last = state;
+      progress(state);
+    });
+    source.onopen = () => { if (last) progress(last); }; // after a cut only what is new is sent
     if (preview) listen("preview", preview);
     listen("done", (job) => {
       source.close();
