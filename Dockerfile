@@ -15,10 +15,13 @@ COPY generators generators
 COPY migrations migrations
 COPY provenance provenance
 COPY workers workers
-RUN pip install --no-cache-dir --editable ".[postgres]"
+# The code is compiled now: when it runs, nothing can be written here.
+RUN pip install --no-cache-dir --editable ".[otel,postgres,s3]" \
+    && python -m compileall -q api generators migrations provenance workers
 
 USER countermark
-ENV COUNTERMARK_DATA=/data/countermark PYTHONUNBUFFERED=1
+# Libraries that keep caches at home find no home to write to in a read-only container.
+ENV COUNTERMARK_DATA=/data/countermark PYTHONUNBUFFERED=1 HOME=/tmp
 VOLUME /data
 EXPOSE 8000
 CMD ["python", "-m", "workers.command", "serve", "--host", "0.0.0.0", "--port", "8000"]

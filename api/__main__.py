@@ -12,6 +12,7 @@ import uvicorn
 
 from api import logs
 from api.app import create_app
+from provenance import tracing
 from provenance.settings import read_settings
 
 
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     named = os.environ.get("COUNTERMARK_DATA")
     data = Path(named) if named else platformdirs.user_data_path("countermark")
     logs.configure()
+    tracing.configure(os.environ, "api")
     uvicorn.run(
         create_app(read_settings(os.environ, data)),
         host=options.host,

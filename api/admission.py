@@ -15,11 +15,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from api.installation import Installation
 from api.limits import Rate
 from api.problems import Kind, Problem
+from api.sessions import given_session, read_session
 from provenance.callers import (
     Caller,
     NotACaller,
@@ -37,6 +39,7 @@ class Access(StrEnum):
 
     PUBLIC = "public"  # nothing: no key is looked at
     ANONYMOUS = "anonymous"  # the scope `verify`, or no key at all, for less
+    VISITOR = "visitor"  # nothing: a page is shown to anyone, and says who is signed in
 
 
 Needs = Access | tuple[Scope, ...]  # any one of the scopes is enough
@@ -66,6 +69,7 @@ SCOPES: dict[tuple[str, str], Needs] = {
     ("POST", "/v1/generations/{job}/cancel"): _GENERATE,
     ("GET", "/v1/generations/{job}/events"): _GENERATE,
     ("POST", "/v1/verifications"): Access.ANONYMOUS,
+    ("POST", "/v1/verifications/batch"): _VERIFY,
     ("GET", "/v1/verifications"): _VERIFY,
     ("GET", "/v1/verifications/{job}"): Access.ANONYMOUS,
     ("GET", "/v1/verifications/{job}/maps/{name}"): _VERIFY,
@@ -104,6 +108,30 @@ SCOPES: dict[tuple[str, str], Needs] = {
 }
 """What each route asks of its caller."""
 
+PAGES: dict[tuple[str, str], Needs] = {
+    ("GET", "/"): Access.VISITOR,
+    ("POST", "/"): Access.ANONYMOUS,
+    ("GET", "/verifications/{job}"): Access.ANONYMOUS,
+    ("GET", "/verifications/{job}/events"): Access.ANONYMOUS,
+    ("GET", "/verifications/{job}/picture"): _VERIFY,
+    ("POST", "/verifications/{job}/again"): Access.ANONYMOUS,
+    ("GET", "/generate"): Access.VISITOR,
+    ("POST", "/generate"): _GENERATE,
+    ("GET", "/generate/{job}"): _GENERATE,
+    ("POST", "/generate/{job}/cancel"): _GENERATE,
+    ("GET", "/audit"): Access.VISITOR,
+    ("GET", "/audit/entries/{index}"): _AUDIT,
+    ("GET", "/audit/consistency"): Access.VISITOR,
+    ("GET", "/audit/proof"): Access.VISITOR,
+    ("GET", "/audit/keys"): _AUDIT,
+    ("GET", "/audit/reports"): _AUDIT,
+    ("GET", "/sign-in"): Access.VISITOR,
+    ("POST", "/sign-in"): Access.VISITOR,
+    ("POST", "/sign-out"): Access.VISITOR,
+    ("GET", "/static/{name}"): Access.PUBLIC,
+}
+"""What each page asks of its visitor."""
+
 READS = Rate("reads", 60_000, 60)
 WRITES = Rate("writes", 1_200, 60)
 PUBLIC = Rate("public", 1_200, 60)
@@ -130,7 +158,7 @@ class Admitted(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         method = next(iter(self.methods or ()))
-        needs = SCOPES[method, self.path]
+        needs = (SCOPES | PAGES)[method, self.path]
 
         async def admitted(request: Request) -> Response:
             await admit(request, needs)
@@ -148,7 +176,9 @@ async def admit(request: Request, needs: Needs) -> None:
     """Lets the request in, or raises the problem that says why not."""
     here: Installation = request.app.state.installation
     asker = None
-    if needs is not Access.PUBLIC:
+    if needs is Access.VISITOR:
+        request.state.visitor = await run_in_threadpool(_find_visitor, here, request)
+    elif needs is not Access.PUBLIC:
         asker = await run_in_threadpool(_identify, here, request, needs)
         request.state.asker = asker
         request.state.caller_id = asker.caller_id
@@ -163,6 +193,8 @@ async def admit(request: Request, needs: Needs) -> None:
 def _identify(here: Installation, request: Request, needs: Needs) -> Asker:
     given = request.headers.get("authorization")
     with snapshot(here.engine) as session:
+        if given is None and (signed_in := given_session(request)) is not None:
+            return _of_session(here, session, signed_in)
         if given is None and needs is Access.ANONYMOUS and here.settings.anonymous:
             try:
                 return Asker(find_tenant(session, here.settings.public_tenant), None)
@@ -176,6 +208,26 @@ def _identify(here: Installation, request: Request, needs: Needs) -> Asker:
         except NotACaller as e:
             raise _unauthenticated(str(e)) from e
     return Asker(caller.tenant, caller)
+
+
+def _of_session(here: Installation, session: Session, cookie: str) -> Asker:
+    try:
+        caller = read_session(session, cookie, here.tokens, now=datetime.now(UTC))
+    except NotACaller as e:
+        raise _unauthenticated(f"{e}: sign in again") from e
+    return Asker(caller.tenant, caller)
+
+
+def _find_visitor(here: Installation, request: Request) -> Asker | None:
+    """Who is signed in, if anyone is; a session that has ended is none."""
+    cookie = given_session(request)
+    if cookie is None:
+        return None
+    with snapshot(here.engine) as session:
+        try:
+            return _of_session(here, session, cookie)
+        except Problem:
+            return None
 
 
 def _unauthenticated(detail: str) -> Problem:

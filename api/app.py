@@ -11,15 +11,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api import description
 from api.door import Door
 from api.installation import Installation, open_installation
+from api.pages import audit, generate, session, static, verify
+from api.pages.render import problem_page, wants_page
 from api.problems import MEDIA_TYPE, Kind, Problem, document
 from api.refusals import to_problem
 from api.routes import (
@@ -36,12 +39,13 @@ from api.routes import (
     webhooks,
 )
 from api.uploads import FORM_BYTES
+from provenance import tracing
 from provenance.errors import ProvenanceError
 from provenance.settings import Settings
 
 LOG = logging.getLogger("countermark.api")
 JSON_BYTES = 256 * 1024  # of a body that is no picture
-UPLOADS = ("/v1/verifications", "/v1/marks", "/v1/matches/byContent")
+UPLOADS = ("/", "/v1/verifications", "/v1/marks", "/v1/matches/byContent")
 ROUTES = (
     state,
     openai,
@@ -54,12 +58,18 @@ ROUTES = (
     appeals,
     webhooks,
     softbinding,
+    static,
+    session,
+    verify,
+    generate,
+    audit,
 )
 
 STATUS: dict[Kind, int] = {
     Kind.MALFORMED: 400,
     Kind.UNAUTHENTICATED: 401,
     Kind.MISSING_SCOPE: 403,
+    Kind.CROSS_SITE: 403,
     Kind.NOT_FOUND: 404,
     Kind.METHOD_NOT_ALLOWED: 405,
     Kind.ALREADY_DONE: 409,
@@ -90,6 +100,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         here.engine.dispose()
+        await run_in_threadpool(tracing.flush)  # uvicorn ends by a signal, past all exit handlers
 
     app = FastAPI(
         title="Countermark",
@@ -99,6 +110,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,  # served by a route that asks the table like all others
         lifespan=lifespan,
+        # The door traces; what FastAPI would add has queries in it, which callers wrote.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.installation = here
     for module in ROUTES:
@@ -124,12 +137,15 @@ def _answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(DBAPIError, _answer)
 
 
-def _answer(request: Request, error: Exception) -> JSONResponse:
+def _answer(request: Request, error: Exception) -> Response:
     problem = to_problem(request, error)
     status = STATUS[problem.kind]
+    request.app.state.installation.metrics.refuse(problem.kind)
     if status >= 500:
         request_id = {"request_id": request.state.request_id}
         LOG.error("%s: %s", problem.kind, problem.detail, exc_info=error, extra=request_id)
+    if wants_page(request):
+        return problem_page(request, problem, status)
     headers = dict(problem.headers)
     if status in (409, 500, 504):
         headers["x-should-retry"] = "false"  # to clients of the OpenAI API: it would not help

@@ -56,6 +56,9 @@ _PROBLEMS: dict[Fault, Kind] = {
     Fault.CHECKER_DIED: Kind.UNREADABLE,
     Fault.CHECKER_TIMEOUT: Kind.UNREADABLE,
     Fault.UPLOAD_GONE: Kind.FAILED,
+    Fault.FETCH_REFUSED: Kind.FAILED,
+    Fault.FETCH_FAILED: Kind.FAILED,
+    Fault.FETCH_TOO_LARGE: Kind.FAILED,
     Fault.NO_KEY: Kind.FAILED,
     Fault.WORKER_FAILED: Kind.FAILED,
     Fault.WORKER_DIED: Kind.FAILED,
@@ -79,9 +82,9 @@ def place(
     here: Installation, request: Request, asker: Asker, wishes: Sequence[tuple[Wish, Once | None]]
 ) -> list[Job]:
     """The queued jobs, all or none, and the quota they use up; raises Problem's sources."""
-    now = datetime.now(UTC)
+    now, trace = datetime.now(UTC), request.state.trace
     with transaction(here.engine) as session:
-        placed = [jobs.ask(session, wish, now=now, once=once) for wish, once in wishes]
+        placed = [jobs.ask(session, wish, now=now, once=once, trace=trace) for wish, once in wishes]
         new = [job for job in placed if job.created == now]
         if new:
             amount = sum(job.wish.size for job in new)

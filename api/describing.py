@@ -70,6 +70,7 @@ def verification(here: Installation, job: Job, *, detail: Detail) -> documents.V
             for name, one in result.get("findings", {}).items()
         },
         mark=result.get("mark") if full else None,
+        manifest=result.get("manifest") if full else None,
         overlays=_overlays(result, url) if full else [],
     )
 

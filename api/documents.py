@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from provenance.jobs import State
+from provenance.outbound import URL_CHARACTERS, Reach, Refused, parse_url
 from provenance.wishes import BEST, LARGEST_SEED, LONGEST_PROMPT, MOST_PICTURES
 
 LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
@@ -26,6 +28,13 @@ TEXT = r"^[^\x00]*$"
 DIGEST = r"^[0-9a-f]{64}$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MOST_WISHES = 100  # of one batch
+MOST_ADDRESSES = 20  # of one batch
+# What `provenance.outbound` takes, less addresses in brackets and names that are not of the web.
+ADDRESS = (
+    r"^https://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+    r"(:(80|443|102[4-9]|10[3-9][0-9]|1[1-9][0-9]{2}|[2-9][0-9]{3}|[1-5][0-9]{4}))?"
+    r'(/[!"$-~]*)?$'
+)
 MOST_EXHIBITS = 1_000  # of one evidence pack over HTTP
 LARGEST_INDEX = 2**53 - 1  # exact in every JSON reader
 
@@ -142,6 +151,44 @@ class Batch(Taken):
     generations: Annotated[
         list[Wish],
         Field(min_length=1, max_length=MOST_WISHES, description="The wishes, in order."),
+    ]
+
+
+def _fetchable(value: str) -> str:
+    """As far as its text tells: the worker resolves the name and checks where it leads."""
+    try:
+        parse_url(value, Reach.PUBLIC)
+    except Refused as e:
+        raise ValueError(str(e)) from e
+    return value
+
+
+class Addressed(Taken):
+    """A picture at an address."""
+
+    url: Annotated[
+        str,
+        Field(
+            max_length=URL_CHARACTERS,
+            pattern=ADDRESS,
+            description="An https:// address of a public host, on port 443, 80 or from 1024 on, "
+            "that answers 200 with the file itself. Redirects are not followed. The address is "
+            "forgotten when the job ends.",
+        ),
+        AfterValidator(_fetchable),
+    ]
+    search: Annotated[
+        Literal["quick", "standard", "full"],
+        Field(description="How widely shifts, scales and crops are searched."),
+    ] = "quick"
+
+
+class AddressedBatch(Taken):
+    """Several pictures at addresses, all of whose verifications are queued or none."""
+
+    verifications: Annotated[
+        list[Addressed],
+        Field(min_length=1, max_length=MOST_ADDRESSES, description="The pictures, in order."),
     ]
 
 
@@ -321,7 +368,17 @@ class Verification(Job):
     verdict: Verdict | None
     findings: Annotated[dict[str, Finding], Field(description="By the name of the check.")]
     mark: Annotated[dict[str, Any] | None, Field(description="The search for marks in numbers.")]
+    manifest: Annotated[
+        dict[str, Any] | None,
+        Field(description="What the file's manifest states and how two readers took it."),
+    ]
     overlays: list[Overlay]
+
+
+class QueuedVerifications(BaseModel):
+    """What a batch was queued as, in its order."""
+
+    verifications: list[Verification]
 
 
 class Verifications(BaseModel):

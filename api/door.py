@@ -17,8 +17,10 @@ from fastapi import Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.metrics import Metrics
+from api.metrics import Metrics, known_method
 from api.problems import Kind, Problem
+from provenance import tracing
+from provenance.tracing import Arrived
 
 LOG = logging.getLogger("countermark.api")
 DRAIN_BYTES = 32 * 2**20  # read on and thrown away, so that the client gets to read why
@@ -62,6 +64,8 @@ class Door:
         state["request_id"] = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
         token = REQUEST_ID.set(state["request_id"])
         method, status, started = scope["method"], 500, time.perf_counter()
+        arrived = tracing.arrive(known_method(method), headers.get("traceparent"))
+        state["trace"] = arrived.text
         started_answer = False
         if method == "HEAD":  # answered as GET is, without the body
             scope["method"] = "GET"
@@ -83,12 +87,15 @@ class Door:
                 raise
             await self._refuse(Request(scope), e)(scope, receive, answer)
         finally:
-            self._report(scope, method, status, time.perf_counter() - started)
+            self._report(scope, arrived, status, method, time.perf_counter() - started)
             REQUEST_ID.reset(token)
 
-    def _report(self, scope: Scope, method: str, status: int, seconds: float) -> None:
+    def _report(
+        self, scope: Scope, arrived: Arrived, status: int, method: str, seconds: float
+    ) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
-        self._metrics.observe(method, route, status, seconds)
+        self._metrics.observe(known_method(method), route, status, seconds)
+        arrived.leave(known_method(method), route, status)
         state = scope["state"]
         LOG.info(
             "request",
@@ -100,6 +107,7 @@ class Door:
                 "ms": round(seconds * 1000, 1),
                 "caller": state.get("caller_id"),
                 "job_id": state.get("job_id"),
+                "traceparent": arrived.text,
             },
         )
 

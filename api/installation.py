@@ -8,11 +8,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from api.broker import Broker
 from api.keys import Keys
 from api.limits import Buckets
 from api.metrics import Metrics
 from api.watching import Watch
-from provenance.blobs import Blobs
+from provenance.blobs import Store, open_blobs
 from provenance.database import connect
 from provenance.keys import Key
 from provenance.ledger.note import Verifier
@@ -30,8 +31,9 @@ class Installation:
 
     settings: Settings
     engine: Engine
-    blobs: Blobs
+    blobs: Store
     send: Send
+    broker: Broker
     keys: Keys
     watch: Watch
     metrics: Metrics
@@ -64,14 +66,15 @@ class Installation:
 
 
 def open_installation(settings: Settings) -> Installation:
-    """The installation of these settings; raises BadKeyring if its keys cannot be read."""
+    """The installation of these settings; raises BadKeyring or BadPlace."""
     keys = Keys(settings.data / KEYS)
     engine = connect(settings.database)
     return Installation(
         settings=settings,
         engine=engine,
-        blobs=Blobs(settings.blobs),
+        blobs=open_blobs(settings.blobs),
         send=queue.connect(settings.broker, settings.queues),
+        broker=Broker(settings.broker),
         keys=keys,
         watch=Watch(engine),
         metrics=Metrics(engine),

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("request_id", "job_id", "method", "route", "status", "ms", "caller")
+FIELDS = ("request_id", "job_id", "method", "route", "status", "ms", "caller", "traceparent")
 
 
 class JsonLines(logging.Formatter):

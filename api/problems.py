@@ -21,6 +21,7 @@ class Kind(StrEnum):
     MALFORMED = "malformed-request"
     UNAUTHENTICATED = "unauthenticated"
     MISSING_SCOPE = "missing-scope"
+    CROSS_SITE = "cross-site"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     ALREADY_DONE = "already-done"
@@ -58,6 +59,10 @@ MEANING: dict[Kind, Meaning] = {
     ),
     Kind.MISSING_SCOPE: Meaning(
         "The API key may not do this", "Ask whoever runs the service for a key with this scope."
+    ),
+    Kind.CROSS_SITE: Meaning(
+        "The form was not sent from a page of this service",
+        "Open the page here and send the form again.",
     ),
     Kind.NOT_FOUND: Meaning(
         "There is nothing here for you",

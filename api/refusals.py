@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.problems import Fault, Kind, Problem
-from provenance.blobs import NoBlob, TooLong
+from provenance.blobs import NoBlob, TooLong, Unreachable
 from provenance.callers import OverQuota
 from provenance.jobs import Ended, NoJob
 from provenance.ledger.errors import NotLogged
@@ -37,6 +37,8 @@ _FIELDS: dict[type[Exception], str] = {Reused: "Idempotency-Key", TooLong: "body
 _HEADERS: dict[type[Exception], dict[str, str]] = {
     NotLogged: {"Retry-After": "1"}
 }  # until the next checkpoint, if it is that
+# PostgreSQL's codes for writing to a replica, and for beginning to.
+_READ_ONLY = ("25006", "0A000")
 
 
 def to_problem(request: Request, error: Exception) -> Problem:
@@ -53,6 +55,9 @@ def to_problem(request: Request, error: Exception) -> Problem:
             return Problem(Kind.QUOTA, str(error), headers={"Retry-After": str(wait)})
         case DBAPIError():
             return _of_database(error)
+        case Unreachable():  # its text tells where the blobs are
+            headers = {"Retry-After": "5"}
+            return Problem(Kind.UNAVAILABLE, "the blobs do not answer", headers=headers)
         case _ if type(error) in KNOWN:
             return _of_provenance(error)
         case _:
@@ -108,10 +113,12 @@ def _fault(error: dict[str, object]) -> Fault:
 
 
 def _of_database(error: DBAPIError) -> Problem:
-    """A database that cannot be reached now, or a defect of ours."""
+    """A database that cannot be reached now, or only read, or a defect of ours."""
+    headers = {"Retry-After": "5"}
     if error.connection_invalidated or isinstance(error, OperationalError):
-        headers = {"Retry-After": "5"}
         return Problem(Kind.UNAVAILABLE, "the database does not answer", headers=headers)
+    if getattr(error.orig, "sqlstate", None) in _READ_ONLY:
+        return Problem(Kind.UNAVAILABLE, "this is a copy that can only be read", headers=headers)
     return _unforeseen()
 
 

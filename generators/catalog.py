@@ -17,6 +17,7 @@ from safetensors.torch import load
 from torch import nn
 
 from generators.codecs.vq import VQCodec, VQConfig
+from generators.devices import CPU, PlacedCodec
 from generators.interface import Codec, DiscreteModel
 from generators.raster import RasterConfig, RasterModel, RasterTransformer
 from generators.text import TextEncoder
@@ -47,8 +48,8 @@ class Spec:
     codec: Weights  # what tokens mean; marks depend on its digest
     reader: Weights  # how tokens are read back and their grid is found; may improve by itself
     pairs: str  # file of the codec's perfect matching, for index swap
-    build_model: Callable[[Weights], DiscreteModel]
-    build_codec: Callable[[Weights, Weights], Codec]
+    build_model: Callable[[Weights, torch.device], DiscreteModel]
+    build_codec: Callable[[Weights, Weights, torch.device], Codec]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +90,17 @@ def _read(weights: Weights) -> bytes:
     return data
 
 
-def _icons_model(weights: Weights) -> DiscreteModel:
+def _icons_model(weights: Weights, device: torch.device) -> DiscreteModel:
     transformer = RasterTransformer(RasterConfig())
     load_into(transformer, weights)
-    return RasterModel(transformer, TextEncoder())
+    return RasterModel(transformer.to(device), TextEncoder())
 
 
-def _icons_codec(weights: Weights, reader: Weights) -> Codec:
+def _icons_codec(weights: Weights, reader: Weights, device: torch.device) -> Codec:
     codec = VQCodec(VQConfig())
     load_into(codec, weights, reader)
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return codec
+    return codec.to(device)
 
 
 GENERATORS: dict[str, Spec] = {
@@ -140,10 +141,12 @@ def find(name: str) -> Spec:
 def load_codec(name: str) -> Codec:
     """The codec alone: all that verifying needs."""
     spec = find(name)
-    return spec.build_codec(spec.codec, spec.reader)
+    return spec.build_codec(spec.codec, spec.reader, CPU)
 
 
-def load_generator(name: str) -> Generator:
-    """Transformer, prompt encoder and codec."""
+def load_generator(name: str, *, device: torch.device = CPU) -> Generator:
+    """Transformer and codec on a device, and the prompt encoder, which stays on the processor."""
     spec = find(name)
-    return Generator(name, spec, spec.build_model(spec.transformer), load_codec(name))
+    model = spec.build_model(spec.transformer, device)
+    codec = spec.build_codec(spec.codec, spec.reader, device)
+    return Generator(name, spec, model, codec if device == CPU else PlacedCodec(codec, device))

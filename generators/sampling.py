@@ -142,7 +142,7 @@ def draw(
     rngs = [torch.Generator().manual_seed(request.seed) for request in requests]
     run = model.open([request.prompt for request in requests])
     while (proposal := run.propose()) is not None:
-        site, logits = proposal
+        site, logits = proposal.site, proposal.logits.cpu()  # not every device has float64
         rows = [
             step(site, logits[:, b], request, watermark, rng)
             for b, (request, watermark, rng) in enumerate(

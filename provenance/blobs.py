@@ -3,8 +3,7 @@
 A file is on the disk, whole and under its name, before its digest is given out, so a row that
 points to a blob never points to nothing. Blobs that no row points to are removed by `tidying` once
 they are old; whoever puts the same bytes meanwhile makes them new, or finds them gone and keeps
-them whole: a lock on the folder orders the two. Whoever keeps blobs elsewhere (S3, say) replaces
-the methods of this class.
+them whole: a lock on the folder orders the two. `provenance.s3` keeps them in a bucket instead.
 """
 
 from __future__ import annotations
@@ -13,17 +12,18 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NewType
+from typing import IO, NewType, Protocol
 
 from provenance.errors import ProvenanceError
 from provenance.files import sync_folder
 
 Digest = NewType("Digest", bytes)  # SHA-256, 32 bytes
+BUCKETS = "s3://"
 DRAFTS = "drafts"  # files being written; what lies here after a crash is rubbish
 
 
@@ -35,10 +35,63 @@ class TooLong(ProvenanceError):
     """More bytes than are taken."""
 
 
+class Damaged(ProvenanceError):
+    """What is kept under a digest has another one."""
+
+
+class Unreachable(ProvenanceError):
+    """Where blobs are kept does not answer now."""
+
+
+class BadPlace(ProvenanceError):
+    """No blobs can be kept there."""
+
+
+class Store(Protocol):
+    """Where an installation keeps its blobs."""
+
+    def put(self, data: bytes) -> Digest:
+        """The digest of bytes that are kept when this returns."""
+
+    def receive(self, *, limit: int) -> AbstractContextManager[Upload]:
+        """An upload of at most `limit` bytes; nothing is kept unless it is finished."""
+
+    def get(self, digest: Digest) -> bytes:
+        """The bytes of a digest; raises NoBlob."""
+
+    def written_before(self, moment: datetime) -> Iterator[Digest]:
+        """Every blob that was put last before a time."""
+
+    def remove(self, digest: Digest, *, before: datetime) -> bool:
+        """Whether the blob is gone now; not if it was put again after a time, or is not there."""
+
+    def remove_drafts(self, *, before: datetime) -> int:
+        """How many drafts were removed that nobody has written to since a time."""
+
+
+class Keeper(Protocol):
+    """What gives a whole draft its name."""
+
+    def keep(self, draft: Path, digest: Digest) -> None: ...
+
+
+def open_blobs(place: str) -> Store:
+    """The blobs of a folder, or of `s3://BUCKET/PREFIX`; raises BadPlace."""
+    if not place.startswith(BUCKETS):
+        return Blobs(Path(place))
+    try:
+        from provenance import s3
+    except ImportError as e:
+        raise BadPlace(
+            f"COUNTERMARK_BLOBS is {place[:200]!r}: pip install 'countermark[s3]'"
+        ) from e
+    return s3.connect(place)
+
+
 class Upload:
     """Bytes that come in parts; `finish` gives their digest once they are kept."""
 
-    def __init__(self, blobs: Blobs, file: BinaryIO, draft: Path, limit: int) -> None:
+    def __init__(self, blobs: Keeper, file: IO[bytes], draft: Path, limit: int) -> None:
         self._blobs, self._file, self._draft, self._limit = blobs, file, draft, limit
         self._hash, self.size = sha256(), 0
 
@@ -61,7 +114,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Blobs:
-    """The blobs of an installation."""
+    """The blobs of an installation, in a folder."""
 
     folder: Path
 

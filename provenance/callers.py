@@ -187,12 +187,15 @@ def authenticate(session: Session, token: str, keys: Sequence[Key], *, now: date
     key = next((one for one in keys if row is not None and one.key_id == row.token_key), None)
     if row is None or key is None or not hmac.compare_digest(_digest(key, token), row.hmac):
         raise NotACaller("not a valid API key")
-    if row.revoked is not None or (row.expires is not None and row.expires <= now):
-        raise NotACaller("this API key has expired or was revoked")
-    tenant = read_tenant(session, row.tenant)
-    if tenant.suspended is not None:
-        raise NotACaller(f"the tenant {tenant.name!r} is suspended")
-    return _caller(row, tenant)
+    return _accepted(session, row, now)
+
+
+def read_caller(session: Session, id: str, keys: Sequence[Key], *, now: datetime) -> Caller:
+    """Whose key this id names, if `authenticate` would accept it now; raises NotACaller."""
+    row = session.get(CallerRow, id)
+    if row is None or row.token_key not in {key.key_id for key in keys}:
+        raise NotACaller("not a valid API key")
+    return _accepted(session, row, now)
 
 
 def list_callers(session: Session, tenant: Tenant) -> list[Caller]:
@@ -225,6 +228,15 @@ def spend(session: Session, tenant: Tenant, quota: Quota, amount: int, *, now: d
         reset = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
         raise OverQuota(quota, limit, reset)
     return int(limit - spent)
+
+
+def _accepted(session: Session, row: CallerRow, now: datetime) -> Caller:
+    if row.revoked is not None or (row.expires is not None and row.expires <= now):
+        raise NotACaller("this API key has expired or was revoked")
+    tenant = read_tenant(session, row.tenant)
+    if tenant.suspended is not None:
+        raise NotACaller(f"the tenant {tenant.name!r} is suspended")
+    return _caller(row, tenant)
 
 
 def _parse(token: str) -> str:

@@ -3,8 +3,8 @@
 A drawing was given a prompt. Once it is forgotten, the opening in the log's table holds the only
 copy, and erasing that deletes the job's copy in the same transaction. The idempotency key still
 stands for the job, by a digest of the request. Other jobs were given an upload: row and result let
-go of it and of the overlays that show it, and `tidying` removes the files. Not promised: that a
-database's own files and backups forget as fast.
+go of it, of what its manifest states and of the overlays that show it, and `tidying` removes the
+files. Not promised: that a database's own files and backups forget as fast.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def _forget(session: Session, which: sa.Select[JobRow], *, now: datetime) -> int
             row.request = {**row.request, PROMPT: None}
         if row.result is not None and "overlays" in row.result:
             row.result = {**row.result, "overlays": []}
+        if row.result is not None and row.result.get("manifest") is not None:
+            row.result = {**row.result, "manifest": {**row.result["manifest"], "statement": None}}
         row.upload = None
     session.execute(sa.delete(AttachedRow).where(AttachedRow.job.in_([row.id for row in rows])))
     session.flush()

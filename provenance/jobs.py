@@ -10,7 +10,7 @@ PostgreSQL; the broker carries nothing that is not here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType
@@ -75,6 +75,9 @@ class Fault(StrEnum):
     CHECKER_DIED = "checker-died"  # the process that read the upload died over it
     CHECKER_TIMEOUT = "checker-timeout"  # reading the upload took longer than allowed
     UPLOAD_GONE = "upload-gone"  # the uploaded bytes are no longer there
+    FETCH_REFUSED = "fetch-refused"  # nothing is fetched from this address
+    FETCH_FAILED = "fetch-failed"  # nobody answered with a file, or not in time
+    FETCH_TOO_LARGE = "fetch-too-large"  # the file has more bytes than are taken
     NO_KEY = "no-key"  # the tenant has no active mark key
     WORKER_FAILED = "worker-failed"  # a defect of the worker; its log tells more
     WORKER_DIED = "worker-died"  # every worker that tried it died
@@ -85,7 +88,8 @@ class Wish:
     """What a caller asks for, checked at the door.
 
     `request` has plain JSON values that only the worker of this kind reads. Jobs of one tenant and
-    one `batch` may be drawn together; `size` is how many pictures this one asks for.
+    one `batch` may be drawn together; `size` is how many pictures this one asks for. A job without
+    an upload may have a `source`, whence the worker fetches it; that is gone once the job ends.
     """
 
     kind: Kind
@@ -95,6 +99,7 @@ class Wish:
     upload: Digest | None = None
     batch: str = ""
     size: int = 1
+    source: str | None = None  # an address, https://
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ class Job:
     detail: str | None
     created: datetime
     finished: datetime | None
+    trace: str | None = None  # the traceparent of the request that asked for it
 
 
 @dataclass(frozen=True)
@@ -127,14 +133,22 @@ class Swept:
     """What a sweep did."""
 
     requeued: tuple[JobId, ...]
-    failed: tuple[JobId, ...]
+    failed: tuple[tuple[Kind, JobId], ...]
     unsent: tuple[tuple[Kind, JobId], ...]  # waiting long enough to be sent once more
 
 
-def ask(session: Session, wish: Wish, *, now: datetime, once: Once | None = None) -> Job:
+def ask(
+    session: Session,
+    wish: Wish,
+    *,
+    now: datetime,
+    once: Once | None = None,
+    trace: str | None = None,
+) -> Job:
     """The queued job; with an idempotency key seen before, the job that it stands for.
 
-    Raises Reused. Send the job's id to the workers after the commit.
+    `trace` is the traceparent that its work is traced under. Raises Reused. Send the job's id to
+    the workers after the commit.
     """
     made = JobId(str(uuid4()))
     if once is not None and (known := remember(session, wish.tenant, once, made, now=now)):
@@ -147,16 +161,17 @@ def ask(session: Session, wish: Wish, *, now: datetime, once: Once | None = None
             caller=wish.caller,
             request=wish.request,
             upload=wish.upload,
+            source=wish.source,
             batch=wish.batch,
             size=wish.size,
             state=State.QUEUED.value,
             attempts=0,
             fence=0,
-            lease=None,
             done=0,
             total=0,
             created=now,
             sent=now,
+            trace=trace,
         )
     )
     session.flush()
@@ -190,14 +205,6 @@ def page(
     return [_job(row) for row in session.scalars(found)]
 
 
-def count(session: Session) -> dict[tuple[Kind, State], int]:
-    """How many jobs there are of each kind and state."""
-    rows = session.execute(
-        sa.select(JobRow.kind, JobRow.state, sa.func.count()).group_by(JobRow.kind, JobRow.state)
-    )
-    return {(Kind(kind), State(state)): number for kind, state, number in rows}
-
-
 def cancel(session: Session, job: str, tenant: str, *, now: datetime) -> Job:
     """The job, cancelled; whoever works on it finds its claim lost. Raises NoJob, Ended."""
     mine = JobRow.id == job, JobRow.tenant == tenant
@@ -206,12 +213,6 @@ def cancel(session: Session, job: str, tenant: str, *, now: datetime) -> Job:
     if not changed:
         raise Ended(f"job {job} is {found.state} already")
     return found
-
-
-def waiting(session: Session, kind: Kind) -> bool:
-    """Whether a job of this kind is queued: a look, cheap enough to repeat, that locks nothing."""
-    queued = sa.select(JobRow.id).where(JobRow.state == State.QUEUED.value)
-    return session.scalar(queued.where(JobRow.kind == kind.value).limit(1)) is not None
 
 
 def claim(
@@ -245,8 +246,7 @@ def claim(
     }
     change = sa.update(JobRow).where(JobRow.id.in_(taken), JobRow.state == State.QUEUED.value)
     rows = session.scalars(change.values(started).returning(JobRow)).all()
-    ordered = sorted(rows, key=lambda row: (row.created, row.id))
-    return [Claim(_job(row), row.fence) for row in ordered]
+    return [Claim(_job(row), row.fence) for row in sorted(rows, key=lambda r: (r.created, r.id))]
 
 
 def renew(
@@ -262,6 +262,12 @@ def report(session: Session, claims: Sequence[Claim], *, done: int, total: int) 
         _change(session, one, {"done": done, "total": total})
 
 
+def fetched(session: Session, claim: Claim, upload: Digest) -> None:
+    """What the job's source holds is this blob. Raises Lost."""
+    if not _change(session, claim, {"upload": upload}):
+        raise Lost(f"job {claim.job.id} is no longer this worker's")
+
+
 def finish(
     session: Session,
     claim: Claim,
@@ -274,8 +280,7 @@ def finish(
 
     Pictures keep their own files: see provenance.pictures.
     """
-    held = _held(claim)
-    if not _end(session, *held, state=State.DONE, now=now, values={"result": result}):
+    if not _end(session, *_held(claim), state=State.DONE, now=now, values={"result": result}):
         raise Lost(f"job {claim.job.id} is no longer this worker's")
     session.add_all(AttachedRow(job=claim.job.id, blob=one) for one in set(blobs))
 
@@ -287,17 +292,17 @@ def fail(session: Session, claim: Claim, fault: Fault, detail: str, *, now: date
         raise Lost(f"job {claim.job.id} is no longer this worker's")
 
 
-def release(session: Session, claim: Claim, *, now: datetime) -> None:
-    """Back into the queue after a defect, or failed if it was the last attempt; Lost does nothing.
+def release(session: Session, claim: Claim, *, now: datetime) -> bool:
+    """Back into the queue after a defect; whether it has failed, since that was the last attempt.
 
     Raises nothing: who lost the claim has nothing to give back.
     """
     if claim.job.attempts >= ATTEMPTS:
-        detail = f"a worker failed over it {ATTEMPTS} times"
-        values = {"fault": Fault.WORKER_FAILED.value, "detail": detail}
-        _end(session, *_held(claim), state=State.FAILED, now=now, values=values)
-        return
+        why = f"a worker failed over it {ATTEMPTS} times"
+        values = {"fault": Fault.WORKER_FAILED.value, "detail": why}
+        return bool(_end(session, *_held(claim), state=State.FAILED, now=now, values=values))
     _change(session, claim, {"state": State.QUEUED.value, "lease": None, "sent": now})
+    return False
 
 
 def unclaim(session: Session, claim: Claim, *, now: datetime) -> None:
@@ -309,10 +314,8 @@ def unclaim(session: Session, claim: Claim, *, now: datetime) -> None:
 def sweep(session: Session, *, now: datetime) -> Swept:
     """Takes back every job whose lease ran out; send the unsent once more after the commit."""
     expired = JobRow.state == State.RUNNING.value, JobRow.lease < now
-    died = {
-        "fault": Fault.WORKER_DIED.value,
-        "detail": f"the worker died or hung, {ATTEMPTS} times",
-    }
+    why = f"the worker died or hung, {ATTEMPTS} times"
+    died = {"fault": Fault.WORKER_DIED.value, "detail": why}
     spent = JobRow.attempts >= ATTEMPTS
     failed = _end(session, *expired, spent, state=State.FAILED, now=now, values=died)
     back = {"state": State.QUEUED.value, "lease": None, "sent": now - RESEND}
@@ -343,14 +346,14 @@ def _end(
     state: State,
     now: datetime,
     values: dict[str, Any] | None = None,
-) -> list[JobId]:
+) -> list[tuple[Kind, JobId]]:
     """Ends the jobs that these conditions choose; their previews go, webhooks will be told."""
-    ended = {"state": state.value, "finished": now, "lease": None, **(values or {})}
+    ended = {"state": state.value, "finished": now, "lease": None, "source": None} | (values or {})
     change = sa.update(JobRow).where(*which).values(ended).returning(JobRow)
     rows = session.scalars(change.execution_options(populate_existing=True)).all()
-    done = [JobId(row.id) for row in rows]
+    done = [(Kind(row.kind), JobId(row.id)) for row in rows]
     if done:
-        session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(done)))
+        session.execute(sa.delete(PreviewRow).where(PreviewRow.job.in_(one for _, one in done)))
         outbox.put_ended(session, rows, now=now)
     return done
 
@@ -362,7 +365,8 @@ def _bound(last: tuple[datetime, str]) -> tuple[sa.BindParameter[Any], sa.BindPa
 
 def _job(row: JobRow) -> Job:
     upload = None if row.upload is None else Digest(bytes(row.upload))
-    wish = Wish(Kind(row.kind), row.tenant, row.caller, row.request, upload, row.batch, row.size)
+    wish = Wish(Kind(row.kind), row.tenant, row.caller, row.request, upload)
+    wish = replace(wish, batch=row.batch, size=row.size, source=row.source)
     return Job(
         id=JobId(row.id),
         wish=wish,
@@ -375,4 +379,5 @@ def _job(row: JobRow) -> Job:
         detail=row.detail,
         created=row.created,
         finished=row.finished,
+        trace=row.trace,
     )

@@ -7,6 +7,7 @@ setting would be silently without effect. No secret has a default.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -25,6 +26,7 @@ ELSEWHERE = "database"  # a file of the data folder that names another database 
 BLOBS = "blobs"
 CENTURY = 100 * 365 * 24  # hours
 _YES, _NO = "yes", "no"
+_DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]{1,3})?")
 
 
 class BadSetting(ProvenanceError):
@@ -41,17 +43,20 @@ class Settings:
 
     data: Path  # keys, certificates, anchor; and the database and blobs, unless named
     database: str  # URL
-    blobs: Path
+    blobs: str  # a folder, or s3://BUCKET/PREFIX
     broker: str | None  # URL, amqp://
     queues: str  # what the names of this installation's queues begin with
     public_url: str  # how callers reach the service: in links, and in the well-known document
     public_tenant: str
     anonymous: bool  # whether callers without a key may verify
+    fetch: bool  # whether files are fetched from addresses that callers name
     upload_bytes: int  # at most, a file
     lease: timedelta  # after which a worker that does not say that it lives has lost its jobs
     checkers: int  # uploads read at once by one worker, each by a process of its own
     forget: timedelta  # after the end of a job, until what it was given is deleted
     private_addresses: bool  # whether webhooks may use http and addresses that are not public
+    device: str  # where pictures are drawn: cpu, cuda, cuda:N or mps
+    witnesses: str  # VKEY URL VKEY URL …: who is asked to sign that the log only grew
 
 
 def reach(settings: Settings) -> Reach:
@@ -71,17 +76,20 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
     return Settings(
         data=data,
         database=given.get("database") or database_url(data),
-        blobs=Path(given.get("blobs", data / BLOBS)),
+        blobs=given.get("blobs", str(data / BLOBS)),
         broker=given.get("broker"),
         queues=given.get("queues", "countermark"),
         public_url=given.get("public_url", "http://127.0.0.1:8000").rstrip("/"),
         public_tenant=given.get("public_tenant", "local"),
         anonymous=_choice("anonymous", given.get("anonymous", _YES)),
+        fetch=_choice("fetch", given.get("fetch", _NO)),
         upload_bytes=_number("upload_bytes", given.get("upload_bytes", "26214400")),
         lease=timedelta(seconds=_number("lease", given.get("lease", "30"))),
         checkers=_number("checkers", given.get("checkers", str(os.cpu_count() or 1))),
         forget=timedelta(hours=_number("forget", given.get("forget", "168"), most=CENTURY)),
         private_addresses=_choice("private_addresses", given.get("private_addresses", _NO)),
+        device=_device(given.get("device", "cpu")),
+        witnesses=given.get("witnesses", ""),
     )
 
 
@@ -102,6 +110,13 @@ def _choice(name: str, value: str) -> bool:
     if value not in (_YES, _NO):
         raise BadSetting(f"{PREFIX}{name.upper()} is yes or no, not {value[:100]!r}")
     return value == _YES
+
+
+def _device(value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        named = f"{PREFIX}DEVICE is cpu, cuda, cuda:N or mps"
+        raise BadSetting(f"{named}, not {value[:100]!r}")
+    return value
 
 
 def _number(name: str, value: str, *, most: int = 2**31 - 1) -> int:

@@ -10,7 +10,17 @@ asked and what came of it; they change, and nothing of them is public.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
 from sqlalchemy import Index as Sorted
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -197,6 +207,8 @@ class JobRow(Table):
     sent: Mapped[datetime] = mapped_column(Moment)
     finished: Mapped[datetime | None] = mapped_column(Moment)
     forgotten: Mapped[datetime | None] = mapped_column(Moment)
+    trace: Mapped[str | None] = mapped_column(String(55))
+    source: Mapped[str | None] = mapped_column(Text)
 
 
 class ReplayRow(Table):
@@ -258,6 +270,16 @@ class ModelRow(Table):
     name: Mapped[str] = mapped_column(String(63), primary_key=True)
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     seen: Mapped[datetime] = mapped_column(Moment)
+
+
+class CountRow(Table):
+    """A sum of what the workers counted, by name and labels. See provenance.counts."""
+
+    __tablename__ = "counts"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    labels: Mapped[str] = mapped_column(String(200), primary_key=True)
+    value: Mapped[float] = mapped_column(Double)
 
 
 class AppealRow(Table):

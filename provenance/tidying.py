@@ -2,7 +2,7 @@
 
 Old entries of the log of deliveries go too. A blob is written before the row that points to it, so
 only blobs that were written a GRACE ago are looked at; and whoever writes the same bytes again
-makes them new, or finds them gone and writes them whole, never in between (see Blobs). So no row
+makes them new, or finds them gone and writes them whole, never in between (see blobs). So no row
 that is written within GRACE of its blob ever points to nothing. Pictures are recorded for ever:
 their rows go never, and so do not their blobs.
 """
@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from provenance import outbox, replays
-from provenance.blobs import Blobs, Digest
+from provenance.blobs import Digest, Store
 from provenance.database import snapshot, transaction
 from provenance.jobs import ENDED
 from provenance.tables import AttachedRow, JobRow, PictureRow, PreviewRow
@@ -39,7 +39,7 @@ class Tidied:
     deliveries: int
 
 
-def tidy(engine: Engine, blobs: Blobs, *, now: datetime, grace: timedelta = GRACE) -> Tidied:
+def tidy(engine: Engine, blobs: Store, *, now: datetime, grace: timedelta = GRACE) -> Tidied:
     """Removes what nothing points to; may run twice at once, and be ended at any moment."""
     with transaction(engine) as session:
         keys = replays.expire(session, now=now)

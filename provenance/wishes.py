@@ -2,7 +2,8 @@
 
 Results are JSON too. `generate` and `mark`: {"pictures": [id, ...]}, the rest is in the pictures'
 own rows (see provenance.pictures). `verify`: {"sha256", "width", "height", "verdict", "findings",
-"mark"} as `countermark verify --json` prints them, "overlays": [{"name", "says", "media",
+"mark"} as `countermark verify --json` prints them, "manifest": what the file's manifest says and
+how two readers took it, null without one, "overlays": [{"name", "says", "media",
 "sha256"}], each a blob, and "fingerprint": PDQ's 32 bytes in hexadecimal, null for a picture that
 is too flat; by it the door notices who probes the detector.
 """
@@ -46,13 +47,17 @@ class Generate:
 
 @dataclass(frozen=True)
 class Verify:
-    """A check of the uploaded bytes, against the keys and records of the job's tenant."""
+    """A check of a file, against the keys and records of the job's tenant."""
 
     search: str  # one of SEARCHES
     name: str = "upload"  # what the caller calls the file; shown, never used
 
     def wish(self, tenant: str, caller: str | None, upload: Digest) -> Wish:
         return Wish(Kind.VERIFY, tenant, caller, asdict(self), upload)
+
+    def wish_of(self, tenant: str, caller: str | None, source: str) -> Wish:
+        """The same for a file that the worker fetches."""
+        return Wish(Kind.VERIFY, tenant, caller, asdict(self), source=source)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ VAGUE = re.compile(
     r"(?i)(^|_)(utils?|helpers?|managers?|common|misc|base|core|handlers?|processors?|services?"
     r"|factory|wrapper)$"
 )
-CLAIM = re.compile(r"assert|raises\(|warns\(|check(_\w+)?\(|fail\(")
+CLAIM = re.compile(r"assert|raises\(|warns\(|check(_\w+)?\(|fail\(|expect\(")
 CALLED = re.compile(
     r"assert_(not_)?(called|awaited|any_call|has_calls)|call_count|call_args|\.calls\b"
 )

@@ -17,10 +17,15 @@ from provenance.fingerprint import Fingerprint
 from provenance.image import Pixels
 from provenance.keys import KeyState
 from provenance.ledger.record import Mark
+from provenance.manifest import finding as manifests
 from provenance.manifest.parent import Parent
 from provenance.verdict.finding import Check, Finding, ManifestState, MarkState
 from provenance.watermark.keys import Key
 from workers.examine import Numbered, Seen
+
+LONGEST, MOST = 300, 20  # characters of a text of a manifest, and texts of a list, that are told
+_TEXTS = ("label", "generator", "model", "signer")
+_LISTS = ("actions", "source_types", "ingredients")
 
 
 def format_key(key: Key) -> dict[str, Any]:
@@ -76,6 +81,65 @@ def parse_seen(row: dict[str, Any], data: bytes) -> Seen:
         Finding(MarkState(row["mark"]["state"]), _parse_check(row["mark"])),
         _parse_number(row["number"]),
     )
+
+
+def format_reading(found: manifests.Finding) -> dict[str, Any] | None:
+    """What a manifest says and how it was read, as plain values; None without a manifest."""
+    if found.state is manifests.State.ABSENT:
+        return None
+    said = found.statement
+    return {
+        **_format_opinion(found.state, found.reason, found.detail),
+        "official": _format_opinion(*vars(found.official).values()),
+        "independent": _format_opinion(*vars(found.independent).values()),
+        "statement": None if said is None else _format_statement(said),
+    }
+
+
+def _format_opinion(
+    state: manifests.State, reason: manifests.Reason | None, detail: str
+) -> dict[str, Any]:
+    return {"state": state, "reason": reason, "detail": detail[:LONGEST]}
+
+
+def _format_statement(said: manifests.Statement) -> dict[str, Any]:
+    texts = {name: getattr(said, name)[:LONGEST] for name in _TEXTS}
+    lists = {name: [one[:LONGEST] for one in getattr(said, name)[:MOST]] for name in _LISTS}
+    when = None if said.when is None else said.when.isoformat()
+    bindings = [one.algorithm[:LONGEST] for one in said.bindings[:MOST]]
+    return {**texts, **lists, "when": when, "bindings": bindings}
+
+
+def parse_reading(row: Any) -> dict[str, Any] | None:
+    """The plain values of `format_reading`; raises ValueError, KeyError or TypeError."""
+    if row is None:
+        return None
+    said = row["statement"]
+    return {
+        **_parse_opinion(row),
+        "official": _parse_opinion(row["official"]),
+        "independent": _parse_opinion(row["independent"]),
+        "statement": None if said is None else _parse_statement(said),
+    }
+
+
+def _parse_opinion(row: Any) -> dict[str, Any]:
+    reason = None if row["reason"] is None else manifests.Reason(row["reason"]).value
+    state = manifests.State(row["state"]).value
+    return {"state": state, "reason": reason, "detail": _text(row["detail"])}
+
+
+def _parse_statement(row: Any) -> dict[str, Any]:
+    texts = {name: _text(row[name]) for name in _TEXTS}
+    lists = {name: [_text(one) for one in row[name][:MOST]] for name in (*_LISTS, "bindings")}
+    when = None if row["when"] is None else datetime.fromisoformat(row["when"]).isoformat()
+    return {**texts, **lists, "when": when}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise ValueError(f"a text of at most {LONGEST} characters")
+    return value
 
 
 def _parse_number(row: Any) -> Numbered | None:

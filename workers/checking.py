@@ -18,33 +18,38 @@ from typing import Any
 
 from generators.catalog import GENERATORS
 from provenance import jobs, pictures, pki
-from provenance.blobs import Blobs, Digest, NoBlob
+from provenance.blobs import Digest, NoBlob, Store, Unreachable
+from provenance.counts import Count, Tally
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
 from provenance.fingerprint import LEAST_QUALITY, FingerprintIndex
 from provenance.formats import Encoding, Format
 from provenance.jobs import LEASE, Claim, Fault, Kind, Lost
 from provenance.keys import KeyState, Purpose
+from provenance.outbound import Outbound
 from provenance.pictures import Picture, picture_id
 from provenance.verdict.finding import ManifestState, MarkState
 from provenance.verdict.table import Verdict, decide
 from provenance.watermark.keys import Key
 from provenance.watermark.search import FULL
 from provenance.wishes import Mark, Verify
-from workers.answers import format_key, parse_parent, parse_pixels, parse_seen
+from workers.answers import format_key, parse_parent, parse_pixels, parse_reading, parse_seen
 from workers.commands.verify import verdict_json
 from workers.examine import Records, Seen, look_up
+from workers.fetching import NotFetched, fetch, public
 from workers.folder import DataFolder, load_claim_signer, load_keyring
-from workers.holding import fail_job, give_back, held
+from workers.holding import fail_job, give_back, held, put_back, take
+from workers.maps import DENSITY, DIFFERENCE, SAYS, TOKENS
 from workers.marking import Marker, load_marker
 from workers.sandbox import Died, Sandbox, TookTooLong
 from workers.seal import Signed, Untrusted, record, sign_upload
 from workers.softbinding import fresh_number, shown
 from workers.station import Station
+from workers.steps import Step, ended, step
 
 WALL_SECONDS = 600.0  # for one question; its processor time is limited more tightly
 KINDS = (Kind.VERIFY, Kind.MARK)
-OVERLAY = "the tokens of the picture, green where they are in the list of the mark that was found"
+STEPS = 2  # reading the file, comparing it with the log
 _log = logging.getLogger(__name__)
 
 
@@ -61,11 +66,14 @@ class Desk:
     """What checking needs: an installation, a child to read with, and the fingerprints so far."""
 
     folder: DataFolder
-    blobs: Blobs
+    blobs: Store
     sandbox: Sandbox
     index: FingerprintIndex
     stop: Event
     lease: timedelta = LEASE
+    tally: Tally = field(default_factory=Tally)
+    outbound: Outbound | None = None  # None: nothing is fetched
+    limit: int = 0  # bytes of what is fetched
     loaded: dict[str, Marker] = field(default_factory=dict)
 
     def marker(self, name: str) -> Marker:
@@ -87,15 +95,23 @@ def open_desk(station: Station) -> Desk:
         "lost": [key.material.hex() for key in lost],
     }
     sandbox = Sandbox(station.reader, greeting, seconds=WALL_SECONDS)
-    return Desk(folder, station.blobs, sandbox, FingerprintIndex(), station.stop, station.lease)
+    return Desk(
+        folder=folder,
+        blobs=station.blobs,
+        sandbox=sandbox,
+        index=FingerprintIndex(),
+        stop=station.stop,
+        lease=station.lease,
+        tally=station.tally,
+        outbound=public() if station.settings.fetch else None,
+        limit=station.settings.upload_bytes,
+    )
 
 
 def check_next(desk: Desk) -> int:
     """Checks or marks the upload that waits longest; how many jobs that was."""
     for kind in KINDS:
-        with transaction(desk.folder.engine) as session:
-            now = datetime.now(UTC)
-            claims = jobs.claim(session, kind, most=1, now=now, lease=desk.lease)
+        claims = take(desk.folder.engine, desk.tally, kind, most=1, lease=desk.lease)
         if claims:
             _work(desk, claims)
             return 1
@@ -109,38 +125,60 @@ def _work(desk: Desk, claims: Sequence[Claim]) -> None:
             if claim.job.wish.kind is Kind.MARK:
                 _mark(desk, claim)
             else:
-                _end(desk, claim, _check(desk, claim))
+                _verify(desk, claim)
         except Refused as e:
-            fail_job(desk.folder.engine, claim, e.fault, str(e))
+            fail_job(desk.folder.engine, desk.tally, claim, e.fault, str(e))
         except Lost as e:
             _log.info("%s", e)
+        except Unreachable:
+            put_back(desk.folder.engine, claims)  # no fault of theirs, so no attempt
+            raise
         except Exception:  # noqa: BLE001 - the outermost frame of the work: a defect ends no worker
             _log.exception("checking failed, its job goes back into the queue")
-            give_back(desk.folder.engine, claims)
+            give_back(desk.folder.engine, desk.tally, claims)
 
 
-def _check(desk: Desk, claim: Claim) -> dict[str, Any]:
+def _verify(desk: Desk, claim: Claim) -> None:
+    """Checks one upload, and ends the job with what came of it."""
+    wish = claim.job.wish
+    fetches = wish.upload is None and wish.source is not None
+    data = _fetch(desk, claim) if fetches else _upload(desk, claim)
+    with step(desk.tally, Step.CHECK, [claim]):
+        result = _check(desk, claim, data)
+    shown = [Digest(bytes.fromhex(one["sha256"])) for one in result["overlays"]]
+    with transaction(desk.folder.engine) as session:
+        jobs.finish(session, claim, result, now=datetime.now(UTC), blobs=shown)
+    ended(desk.tally, claim.job.wish.kind)
+    desk.tally.add(Count.VERDICTS, result["verdict"]["outcome"])
+
+
+def _check(desk: Desk, claim: Claim, data: bytes) -> dict[str, Any]:
     """What comes of one upload, as plain values; raises Refused."""
     wish, asked = claim.job.wish, Verify(**claim.job.wish.request)
-    data, keys = _upload(desk, claim), _keys(desk, wish.tenant)
+    keys = _keys(desk, wish.tenant)
     question = {
         "do": "read",
         "name": asked.name,
         "search": asked.search,
         "keys": [format_key(key) for key in keys],
     }
-    answer, overlay = _ask(desk, question, data)
+    answer, payload = _ask(desk, question, data)
     with _sense():
         seen = parse_seen(answer["seen"], data)
         width, height = int(answer["width"]), int(answer["height"])
+        reading, maps = parse_reading(answer["manifest"]), _parse_maps(answer["maps"], payload)
+    with transaction(desk.folder.engine) as session:
+        jobs.report(session, [claim], done=1, total=STEPS)
     verdict = _decide(desk, wish.tenant, seen)
+    maps |= _compare(desk, claim, data, verdict)
     return {
         "sha256": seen.file.hex(),
         "width": width,
         "height": height,
         **verdict_json(verdict),
         "mark": answer["mark"],
-        "overlays": _overlays(desk, overlay),
+        "manifest": reading,
+        "overlays": [_overlay(desk, name, png) for name, png in maps.items()],
         "fingerprint": seen.looks.hash.hex() if seen.looks.quality >= LEAST_QUALITY else None,
     }
 
@@ -173,6 +211,23 @@ def _upload(desk: Desk, claim: Claim) -> bytes:
         raise Refused(Fault.UPLOAD_GONE, str(e)) from e
 
 
+def _fetch(desk: Desk, claim: Claim) -> bytes:
+    """The file at the address that the caller named, kept as if it had been uploaded."""
+    source = claim.job.wish.source
+    assert source is not None, "a job that fetches has an address"
+    if desk.outbound is None:
+        raise Refused(Fault.FETCH_REFUSED, "this worker fetches nothing: COUNTERMARK_FETCH is no")
+    with step(desk.tally, Step.FETCH, [claim]):
+        try:
+            data = fetch(desk.outbound, source, limit=desk.limit)
+        except NotFetched as e:
+            raise Refused(e.fault, str(e)) from e
+        blob = desk.blobs.put(data)
+    with transaction(desk.folder.engine) as session:
+        jobs.fetched(session, claim, blob)
+    return data
+
+
 def _ask(desk: Desk, question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         answer, payload = desk.sandbox.ask(question, data)
@@ -194,17 +249,39 @@ def _decide(desk: Desk, tenant: str, seen: Seen) -> Verdict:
         return decide(look_up(Records(session, desk.index, tenant), seen))
 
 
-def _overlays(desk: Desk, png: bytes) -> list[dict[str, str]]:
-    if not png:
-        return []
+def _parse_maps(lengths: dict[str, Any], payload: bytes) -> dict[str, bytes]:
+    """The maps that the child sent, one after another; raises ValueError."""
+    maps, start = {}, 0
+    for name in (TOKENS, DENSITY):
+        if name in lengths:
+            maps[name], start = payload[start : start + lengths[name]], start + lengths[name]
+    if len(maps) != len(lengths) or start != len(payload):
+        raise ValueError("maps that are none, or of another length")
+    return maps
+
+
+def _compare(desk: Desk, claim: Claim, data: bytes, verdict: Verdict) -> dict[str, bytes]:
+    """What differs from the recorded picture that the verdict is about, if there is one.
+
+    It only illustrates: where the child fails over it, the verdict goes out without it.
+    """
+    with snapshot(desk.folder.engine) as session:
+        own = pictures.of_entries(session, verdict.entries, claim.job.wish.tenant)
+    blobs = [own[entry].blob for entry in sorted(own)]
+    if not blobs or sha256(data).digest() in blobs:
+        return {}
+    question = {"do": "compare", "name": "upload", "length": len(data), "keys": []}
+    try:
+        _, png = _ask(desk, question, data + desk.blobs.get(blobs[0]))
+    except (Refused, NoBlob) as e:
+        _log.warning("no map of what differs: %s", e)
+        return {}
+    return {DIFFERENCE: png} if png else {}
+
+
+def _overlay(desk: Desk, name: str, png: bytes) -> dict[str, str]:
     digest = desk.blobs.put(png).hex()
-    return [{"name": "mark", "says": OVERLAY, "media": "image/png", "sha256": digest}]
-
-
-def _end(desk: Desk, claim: Claim, result: dict[str, Any]) -> None:
-    shown = [Digest(bytes.fromhex(one["sha256"])) for one in result["overlays"]]
-    with transaction(desk.folder.engine) as session:
-        jobs.finish(session, claim, result, now=datetime.now(UTC), blobs=shown)
+    return {"name": name, "says": SAYS[name], "media": "image/png", "sha256": digest}
 
 
 @dataclass(frozen=True)
@@ -241,21 +318,25 @@ def _mark(desk: Desk, claim: Claim) -> None:
         "number": number,
         "encoding": [encoding.format.value, encoding.quality],
     }
-    answer, rows = _ask(desk, question, data)
-    with _sense():
-        brought, parent = _parse_brought(answer, rows, encoding), parse_parent(answer["parent"])
+    with step(desk.tally, Step.MARK, [claim]):
+        answer, rows = _ask(desk, question, data)
+        with _sense():
+            brought, parent = _parse_brought(answer, rows, encoding), parse_parent(answer["parent"])
     marker = desk.marker(asked.model)
-    signed = sign_upload(
-        load_claim_signer(desk.folder, now=datetime.now(UTC)),
-        brought,
-        picture_id(claim.job.id, 0),
-        original=sha256(data).digest(),
-        parent=parent,
-        marker=marker,
-        key=key,
-    )
-    _check_read_back(desk, spoken, signed)
-    _keep(desk, claim, signed, marker.name, encoding)
+    with step(desk.tally, Step.SIGN, [claim]):
+        signed = sign_upload(
+            load_claim_signer(desk.folder, now=datetime.now(UTC)),
+            brought,
+            picture_id(claim.job.id, 0),
+            original=sha256(data).digest(),
+            parent=parent,
+            marker=marker,
+            key=key,
+        )
+        _check_read_back(desk, spoken, signed)
+    with step(desk.tally, Step.APPEND, [claim]):
+        _keep(desk, claim, signed, marker.name, encoding)
+    ended(desk.tally, claim.job.wish.kind)
 
 
 def _parse_brought(answer: dict[str, Any], rows: bytes, encoding: Encoding) -> _Brought:

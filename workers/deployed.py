@@ -18,6 +18,8 @@ from contextlib import ExitStack
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
+from provenance import tracing
+from provenance.blobs import Unreachable
 from provenance.models import ANNOUNCE
 from provenance.settings import BadSetting, reach, read_settings
 from workers import queue
@@ -30,8 +32,10 @@ from workers.station import (
     TIDY,
     Station,
     announce,
+    be_witnessed,
     open_station,
     repeat,
+    startable,
 )
 
 KEEPING = "keeping"
@@ -43,12 +47,9 @@ Step = Callable[[], object]
 
 def draw(station: Station, stack: ExitStack) -> dict[str, Step]:
     """The task of drawing, its generators in memory."""
-    from generators.catalog import GENERATORS
-    from workers.drawing import Studio, announced, draw_next
+    from workers.drawing import announced, draw_next, open_studio
 
-    studio = Studio(station.folder, station.blobs, stop=station.stop, lease=station.lease)
-    for name in GENERATORS:
-        studio.generator(name)
+    studio = open_studio(station)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
     return {"generate": lambda: draw_next(studio)}
 
@@ -72,9 +73,10 @@ def keep(station: Station, stack: ExitStack) -> dict[str, Step]:
     engine = station.folder.engine
     own = stack.enter_context(courier(station.folder, reach(station.settings)))
     repeat(station.stop, DELIVER, lambda: deliver_all(own))
+    be_witnessed(station)
     return {
         "sequence": lambda: sequence(station.folder),
-        "sweep": lambda: sweep(engine, send),
+        "sweep": lambda: sweep(engine, station.tally, send),
         "tidy": lambda: tidy(engine, station.blobs, forget_after=station.settings.forget),
     }
 
@@ -117,6 +119,8 @@ def _told(step: Step) -> Callable[..., None]:
     def run(job: str | None = None) -> None:
         try:
             step()
+        except Unreachable as e:
+            _log.warning("%s; the sweep comes back to it", e)
         except OperationalError as e:
             _log.warning("the database cannot be reached, the sweep comes back to it: %s", e.orig)
 
@@ -129,10 +133,11 @@ def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> Non
     parser.add_argument("role", choices=list(ROLES))
     role = parser.parse_args(arguments).role
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(message)s")
-    settings = read_settings(os.environ, data_folder(os.environ))
-    if settings.broker is None:
-        raise BadSetting("COUNTERMARK_BROKER names no broker: `countermark serve` needs none")
-    with ExitStack() as stack:
+    with ExitStack() as stack, startable(role):
+        settings = read_settings(os.environ, data_folder(os.environ))
+        if settings.broker is None:
+            raise BadSetting("COUNTERMARK_BROKER names no broker: `countermark serve` needs none")
+        tracing.configure(os.environ, role)
         station = open_station(stack, settings, reader=reader)
         app = create_app(settings.broker, settings.queues, role, ROLES[role](station, stack))
         name = f"{role}-{os.getpid()}@{socket.gethostname()}"

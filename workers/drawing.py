@@ -12,15 +12,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 
 import numpy as np
 from torch import Tensor
 
-from generators.catalog import Generator, load_generator
+from generators.catalog import GENERATORS, Generator, load_generator
+from generators.devices import NoDevice, find_device
 from generators.sampling import Request
 from provenance import jobs, pictures, previews
-from provenance.blobs import Blobs, Digest
+from provenance.blobs import Digest, Store, Unreachable
+from provenance.counts import Tally
 from provenance.database import transaction
 from provenance.formats import Encoding, Format
 from provenance.image import encode_png
@@ -32,15 +35,18 @@ from provenance.models import Model
 from provenance.pictures import Picture, picture_id
 from provenance.previews import Preview
 from provenance.robustness.attacks import find
+from provenance.settings import BadSetting
 from provenance.watermark.keys import Key
 from provenance.wishes import NO_ATTACK, Generate
 from workers import marking
 from workers.folder import DataFolder, load_claim_signer, load_keyring, load_trust
 from workers.generate import BATCH, How, Marked, WeakMark, attempt, check_carries
-from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back
+from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back, take
 from workers.marking import Marker
 from workers.policy import CannotLabel
 from workers.seal import Signed, record, sign_pictures
+from workers.station import Station
+from workers.steps import Step, ended, step
 
 PREVIEW_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -53,10 +59,11 @@ class Studio:
     """What drawing needs: an installation, and its generators once they are loaded."""
 
     folder: DataFolder
-    blobs: Blobs
+    blobs: Store
     load: Load = load_generator
     lease: timedelta = LEASE
     stop: Event = field(default_factory=Event)
+    tally: Tally = field(default_factory=Tally)
     trust: Trust | None = None
     loaded: dict[str, Generator] = field(default_factory=dict)
 
@@ -85,6 +92,25 @@ class _Batch:
     encoding: Encoding
 
 
+def open_studio(station: Station) -> Studio:
+    """A studio with every generator in memory, on the device of the settings; raises BadSetting."""
+    try:
+        device = find_device(station.settings.device)
+    except NoDevice as e:
+        raise BadSetting(f"COUNTERMARK_DEVICE: {e}") from e
+    studio = Studio(
+        station.folder,
+        station.blobs,
+        load=partial(load_generator, device=device),
+        stop=station.stop,
+        lease=station.lease,
+        tally=station.tally,
+    )
+    for name in GENERATORS:
+        studio.generator(name)
+    return studio
+
+
 def announced(studio: Studio) -> list[Model]:
     """The generators in memory, as the table of models has them."""
     return [
@@ -102,21 +128,23 @@ def announced(studio: Studio) -> list[Model]:
 
 def draw_next(studio: Studio) -> int:
     """Draws the oldest waiting jobs that fit together; how many jobs that were."""
-    with transaction(studio.folder.engine) as session:
-        now = datetime.now(UTC)
-        claims = jobs.claim(session, Kind.GENERATE, most=BATCH, now=now, lease=studio.lease)
+    engine, tally = studio.folder.engine, studio.tally
+    claims = take(engine, tally, Kind.GENERATE, most=BATCH, lease=studio.lease)
     if not claims:
         return 0
-    with held(studio.folder.engine, claims, lease=studio.lease, stop=studio.stop) as hold:
+    with held(engine, claims, lease=studio.lease, stop=studio.stop) as hold:
         try:
             _draw(studio, claims, hold)
         except Lost as e:
             _log.info("%s", e)
         except Stopping:
-            put_back(studio.folder.engine, claims)
+            put_back(engine, claims)
+        except Unreachable:
+            put_back(engine, claims)  # no fault of theirs, so no attempt
+            raise
         except Exception:  # noqa: BLE001 - the outermost frame of the work: a defect ends no worker
             _log.exception("drawing failed, its jobs go back into the queue")
-            give_back(studio.folder.engine, claims)
+            give_back(engine, tally, claims)
     return len(claims)
 
 
@@ -129,17 +157,18 @@ def _draw(studio: Studio, claims: Sequence[Claim], hold: Hold) -> None:
         key = keys.active(claims[0].job.wish.tenant)
     except UnknownKey as e:
         for claim in claims:
-            fail_job(studio.folder.engine, claim, Fault.NO_KEY, str(e))
+            fail_job(studio.folder.engine, studio.tally, claim, Fault.NO_KEY, str(e))
         return
     encoding = Encoding(Format(wishes[0].output_format), wishes[0].output_compression)
     try:
         studio.folder.labels.check_fit(encoding)
     except CannotLabel as e:
         for claim in claims:
-            fail_job(studio.folder.engine, claim, Fault.BAD_WISH, str(e))
+            fail_job(studio.folder.engine, studio.tally, claim, Fault.BAD_WISH, str(e))
         return
     batch = _Batch(tuple(claims), wishes, generator, marker, key, encoding)
-    made = _attempt(studio, batch, hold)
+    with step(studio.tally, Step.DRAW, claims):
+        made = _attempt(studio, batch, hold)
     for claim, wish in zip(claims, wishes, strict=True):
         mine, made = made[: wish.count], made[wish.count :]
         _finish(studio, batch, claim, mine)
@@ -212,28 +241,31 @@ def _finish(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Marked])
         for marked in made:
             check_carries(marked)
     except WeakMark as e:
-        fail_job(studio.folder.engine, claim, Fault.WEAK_MARK, str(e))
+        fail_job(studio.folder.engine, studio.tally, claim, Fault.WEAK_MARK, str(e))
         return
     folder, job = studio.folder, claim.job
     ids = [picture_id(job.id, n) for n in range(len(made))]
     now = datetime.now(UTC)
-    signed = sign_pictures(
-        load_claim_signer(folder, now=now),
-        made,
-        ids,
-        labels=folder.labels,
-        trust=studio.signers(),
-        marker=batch.marker,
-        key=batch.key,
-    )
-    blobs = [studio.blobs.put(one.file) for one in signed]
+    with step(studio.tally, Step.SIGN, [claim]):
+        signed = sign_pictures(
+            load_claim_signer(folder, now=now),
+            made,
+            ids,
+            labels=folder.labels,
+            trust=studio.signers(),
+            marker=batch.marker,
+            key=batch.key,
+        )
+        blobs = [studio.blobs.put(one.file) for one in signed]
     try:
-        with transaction(folder.engine) as session:
+        with step(studio.tally, Step.APPEND, [claim]), transaction(folder.engine) as session:
             jobs.finish(session, claim, {"pictures": ids}, now=now)
             entries = record(session, signed)
             pictures.store(session, _rows(batch, claim, signed, entries, blobs))
     except Lost as e:
         _log.info("not recorded: %s", e)
+    else:
+        ended(studio.tally, job.wish.kind)
 
 
 def _rows(

@@ -115,20 +115,24 @@ def open_library(folder: DataFolder) -> Iterator[Library]:
 
 def examine(library: Library, data: bytes, pixels: Pixels, mark: marks.Finding) -> Findings:
     """All findings about a file, given its pixels (3, H, W) and what the search for marks found."""
-    read_by = library.trust, library.claim_keys, library.lost_claim_keys
-    return look_up(library.records, look(data, pixels, mark, *read_by))
+    reading = read(data, library.trust, now=datetime.now(UTC))
+    keys = library.claim_keys, library.lost_claim_keys
+    return look_up(library.records, look(data, pixels, mark, reading, *keys))
 
 
 def look(
     data: bytes,
     pixels: Pixels,
     mark: marks.Finding,
-    trust: Trust,
+    reading: manifests.Finding,
     ours: frozenset[bytes],
     lost: frozenset[bytes],
 ) -> Seen:
-    """What a file shows to those who trust these signers; `ours` and `lost` are claim keys."""
-    manifest, label = manifest_finding(data, trust, ours, lost)
+    """What a file shows, given what was found in its pixels and read in its manifest.
+
+    `ours` and `lost` are claim keys.
+    """
+    manifest, label = manifest_finding(reading, ours, lost)
     return Seen(
         sha256(data).digest(),
         pixel_digest(pixels),
@@ -174,10 +178,9 @@ def record_finding(records: Records, seen: Seen) -> Finding[RecordState]:
 
 
 def manifest_finding(
-    data: bytes, trust: Trust, ours: frozenset[bytes], lost: frozenset[bytes]
+    found: manifests.Finding, ours: frozenset[bytes], lost: frozenset[bytes]
 ) -> tuple[Finding[ManifestState], str | None]:
     """What the two readers come to, whose manifest it is, and its label if that tells an entry."""
-    found = read(data, trust, now=datetime.now(UTC))
     state = manifest_state(found, ours, lost)
     label = None
     if state in (ManifestState.OURS, ManifestState.UNBOUND) and found.statement is not None:

@@ -17,8 +17,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from provenance import jobs
+from provenance.counts import Tally
 from provenance.database import transaction
-from provenance.jobs import Claim, Fault, Lost
+from provenance.jobs import Claim, Fault, Kind, Lost
+from workers.steps import Step, ended, note
 
 LONGEST = timedelta(minutes=15)  # eight pictures at every strength, on a busy machine
 _log = logging.getLogger(__name__)
@@ -45,6 +47,19 @@ class Hold:
     def keep(self, claims: Sequence[Claim]) -> None:
         """Only these hold still."""
         self._held = {one.job.id for one in claims}
+
+
+def take(engine: Engine, tally: Tally, kind: Kind, *, most: int, lease: timedelta) -> list[Claim]:
+    """The jobs to work on now, claimed; none if none of this kind waits."""
+    began, clock = datetime.now(UTC), monotonic()
+    with transaction(engine) as session:
+        claims = jobs.claim(session, kind, most=most, now=datetime.now(UTC), lease=lease)
+    for one in claims:
+        if one.job.attempts == 1:
+            waited = (began - one.job.created).total_seconds()
+            note(tally, Step.WAIT, [one], one.job.created, max(0.0, waited))
+    note(tally, Step.CLAIM, claims, began, monotonic() - clock)
+    return claims
 
 
 @contextmanager
@@ -78,23 +93,28 @@ def _renew(
             _log.warning("leases not renewed: %s", e)
 
 
-def fail_job(engine: Engine, claim: Claim, fault: Fault, detail: str) -> None:
+def fail_job(engine: Engine, tally: Tally, claim: Claim, fault: Fault, detail: str) -> None:
     """The job has failed for good, unless it is someone else's by now."""
     try:
         with transaction(engine) as session:
             jobs.fail(session, claim, fault, detail, now=datetime.now(UTC))
     except Lost as e:
         _log.info("%s", e)
+    else:
+        ended(tally, claim.job.wish.kind, fault)
 
 
-def give_back(engine: Engine, claims: Sequence[Claim]) -> None:
+def give_back(engine: Engine, tally: Tally, claims: Sequence[Claim]) -> None:
     """Back into the queue after a defect; if even that fails, the leases run out."""
+    now = datetime.now(UTC)
     try:
         with transaction(engine) as session:
-            for one in claims:
-                jobs.release(session, one, now=datetime.now(UTC))
+            spent = [one for one in claims if jobs.release(session, one, now=now)]
     except SQLAlchemyError as e:
         _log.warning("jobs not given back, their leases will run out: %s", e)
+        return
+    for one in spent:
+        ended(tally, one.job.wish.kind, Fault.WORKER_FAILED)
 
 
 def put_back(engine: Engine, claims: Sequence[Claim]) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from provenance import jobs
-from provenance.blobs import Blobs, Digest
+from provenance.blobs import Digest, Store
 from provenance.database import snapshot
 from provenance.errors import ProvenanceError
 from provenance.jobs import State
@@ -32,7 +32,7 @@ class Inventory:
     commanded: int  # records of pictures that were made by command, and have no row
 
 
-def take_inventory(folder: DataFolder, blobs: Blobs) -> Inventory:
+def take_inventory(folder: DataFolder, blobs: Store) -> Inventory:
     """Checks the log, then each picture against its record, its file and its job.
 
     Raises Broken for the log, Incomplete for the rest.
@@ -70,7 +70,7 @@ def check_ended(session: Session, job: str, tenant: str) -> State:
     return found.state
 
 
-def _check_picture(session: Session, blobs: Blobs, row: PictureRow, record: object) -> None:
+def _check_picture(session: Session, blobs: Store, row: PictureRow, record: object) -> None:
     if not isinstance(record, GivenOut) or (row.id, row.blob) != (record.id, record.file):
         raise Incomplete(f"entry {row.entry} does not record picture {row.id}")
     blobs.get(Digest(record.file))

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine
 
 from provenance import forgetting, jobs, tidying
-from provenance.blobs import Blobs
+from provenance.blobs import Store
+from provenance.counts import Tally
 from provenance.database import snapshot, transaction
+from provenance.jobs import Fault
 from provenance.ledger.anchor import sign_checkpoint
 from provenance.ledger.checkpoint import parse_checkpoint
 from provenance.ledger.log import latest_checkpoint, log_size
@@ -22,6 +24,7 @@ from provenance.ledger.note import parse_note
 from provenance.tidying import Tidied
 from workers.folder import DataFolder, load_keyring
 from workers.queue import Send
+from workers.steps import ended
 
 _log = logging.getLogger(__name__)
 
@@ -36,17 +39,19 @@ def sequence(folder: DataFolder) -> int:
     return parse_checkpoint(parse_note(note).text).size - signed
 
 
-def sweep(engine: Engine, send: Send) -> None:
+def sweep(engine: Engine, tally: Tally, send: Send) -> None:
     """Gives lost jobs another chance, or ends them, and sends what may not have been sent."""
     with transaction(engine) as session:
         swept = jobs.sweep(session, now=datetime.now(UTC))
+    for kind, _ in swept.failed:
+        ended(tally, kind, Fault.WORKER_DIED)
     for kind, job in swept.unsent:
         send(kind.value, job)
     if swept.requeued or swept.failed:
         _log.warning("%d jobs taken back, %d failed", len(swept.requeued), len(swept.failed))
 
 
-def tidy(engine: Engine, blobs: Blobs, *, forget_after: timedelta) -> Tidied:
+def tidy(engine: Engine, blobs: Store, *, forget_after: timedelta) -> Tidied:
     """Has ended jobs forget, then removes what nothing points to."""
     forgot = forget(engine, forget_after)
     tidied = tidying.tidy(engine, blobs, now=datetime.now(UTC))

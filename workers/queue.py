@@ -28,6 +28,21 @@ def connect(broker: str | None, queues: str) -> Send:
     return _nothing if broker is None else _publisher(broker, queues)
 
 
+def answers(broker: str) -> bool:
+    """Whether a broker takes a new connection, within about SECONDS."""
+    from celery import Celery
+    from kombu.exceptions import OperationalError
+
+    app = Celery("countermark", broker=broker, set_as_current=False)
+    try:
+        with app.connection_for_write(connect_timeout=SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=SECONDS)
+    except OperationalError as e:
+        _log.warning("the broker cannot be reached: %s", e)
+        return False
+    return True
+
+
 def _nothing(kind: str, job: str) -> None:
     """The workers beside the server look for jobs themselves."""
 

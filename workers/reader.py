@@ -24,27 +24,32 @@ from provenance.formats import Encoding, Format
 from provenance.image import encode_png, read_image
 from provenance.keys import KeyState
 from provenance.manifest.errors import ManifestError
-from provenance.manifest.read import Trust, open_trust, read_parent
-from provenance.watermark.detect import View
+from provenance.manifest.read import Trust, open_trust, read, read_parent
 from provenance.watermark.errors import MarkError
 from provenance.watermark.keys import Key
 from provenance.watermark.search import FULL, QUICK, STANDARD
-from workers.answers import format_key, format_parent, format_pixels, format_seen, parse_key
+from workers.answers import (
+    format_key,
+    format_parent,
+    format_pixels,
+    format_reading,
+    format_seen,
+    parse_key,
+)
 from workers.commands.verify import mark_json
 from workers.confinement import confine, limit_cpu
 from workers.examine import look
 from workers.generate import WeakMark
+from workers.maps import map_of_difference, maps_of_mark
 from workers.mark import mark
 from workers.marking import Marker, load_marker
 from workers.sandbox import Answer, read_frame, write_frame
-from workers.verify import Verified, search_marks
+from workers.verify import search_marks
 
 MEMORY = 640 << 20  # bytes that one question may need, beside what is loaded
 CPU_SECONDS = 120  # a full search of a large picture takes some ten
 MOST_PIXELS = 25_000_000  # more would not fit into MEMORY
 PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
-CELL = 8  # px of the overlay a token
-GREEN, RED = (0.10, 0.62, 0.24), (0.83, 0.18, 0.16)
 
 Load = Callable[[str], Marker]
 
@@ -103,6 +108,8 @@ class Reader:
         try:
             if question["do"] == "mark":
                 return self._mark(question, data, keys)
+            if question["do"] == "compare":
+                return self._compare(question, data)
             return self._read(question, data, keys)
         except Unreadable as e:
             return {"unreadable": e.reason}, b""
@@ -142,34 +149,25 @@ class Reader:
         name, plan = question["name"], PLANS[question["search"]]
         pixels = read_image(data, name=name, most=MOST_PIXELS)
         verified = search_marks(pixels, name, self._marker, keys, plan)
-        seen = look(data, pixels, verified.mark, self._trust, self._ours, self._lost)
+        reading = read(data, self._trust, now=datetime.now(UTC))
+        seen = look(data, pixels, verified.mark, reading, self._ours, self._lost)
+        maps = maps_of_mark(self._marker, verified, keys)
         document = {
             "seen": format_seen(seen),
             "width": verified.width,
             "height": verified.height,
             "mark": mark_json(verified, plan.name),
+            "manifest": format_reading(reading),
+            "maps": {name: len(png) for name, png in maps.items()},
         }
-        return document, overlay(self._marker, verified, keys)
+        return document, b"".join(maps.values())
 
-
-def overlay(marker: Marker, verified: Verified, keys: Sequence[Key]) -> bytes:
-    """The tokens of a detected mark as a PNG, a cell each: green for its list, else red."""
-    match, view = verified.mark.match, verified.view
-    if match is None or view is None:
-        return b""
-    key = next(one for one in keys if one.key_id == match.key_id)
-    bank = next(b for b in marker.banks([key]) if b.scheme.name == match.scheme)
-    return encode_png(_cells(view, bank.scheme.green(key, match.list_index)))
-
-
-def _cells(view: View, green: np.typing.NDArray[np.bool_]) -> np.typing.NDArray[np.float32]:
-    """(3, 8h, 8w), the paler the less clearly a token was read."""
-    reading = view.readings[0]
-    margin = reading.margin / max(float(np.quantile(reading.margin, 0.9)), 1e-9)
-    strength = np.clip(0.25 + 0.75 * margin, 0, 1)[..., None]
-    colours = np.where(green[reading.tokens][..., None], np.array(GREEN), np.array(RED))
-    cells = (1 - strength * (1 - colours)).transpose(2, 0, 1)
-    return np.ascontiguousarray(cells.repeat(CELL, 1).repeat(CELL, 2), np.float32)
+    def _compare(self, question: dict[str, Any], data: bytes) -> Answer:
+        """What differs between the upload and a recorded picture that comes after it, as PNG."""
+        name, length = question["name"], question["length"]
+        upload = read_image(data[:length], name=name, most=MOST_PIXELS)
+        original = read_image(data[length:], name="the recorded picture", most=MOST_PIXELS)
+        return {}, map_of_difference(upload, original)
 
 
 def _program() -> list[Path]:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from threading import Event
 from time import monotonic
 
@@ -47,7 +48,7 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603 - a program of ours
                 self._command,
                 env=dict(self._environment),
-                preexec_fn=_end_with_parent,
+                preexec_fn=partial(_end_with, os.getpid()),
             )
 
     def stop(self) -> None:
@@ -99,8 +100,8 @@ def serve(host: str, port: int, environment: Mapping[str, str], *, station: str 
     tend(children, stop)
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """Runs in the new child: it is told to stop when its parent dies, however that happens."""
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:
+    if os.getppid() != parent:  # it died already; in a container the parent may be process 1
         os.kill(os.getpid(), signal.SIGTERM)

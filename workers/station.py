@@ -12,22 +12,25 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from provenance import jobs, models
-from provenance.blobs import Blobs
-from provenance.database import snapshot, transaction
+from provenance import backlog, models, tracing
+from provenance.blobs import BadPlace, Store, Unreachable, open_blobs
+from provenance.counts import FLUSH, Tally
+from provenance.database import Busy, snapshot, transaction
 from provenance.jobs import LEASE, Kind
 from provenance.models import ANNOUNCE, Model
-from provenance.settings import Settings, reach, read_settings
+from provenance.settings import BadSetting, Settings, reach, read_settings
 from workers import queue
-from workers.folder import DataFolder, data_folder, open_folder
+from workers.folder import DataFolder, NoFolder, data_folder, open_folder
 
 IDLE = 0.1  # seconds between two looks for a job
 SEQUENCE, SWEEP = 0.5, 5.0  # seconds between two checkpoints, and two sweeps
@@ -44,20 +47,18 @@ class Station:
 
     settings: Settings
     folder: DataFolder
-    blobs: Blobs
+    blobs: Store
     stop: Event
     reader: str = READER  # the module of the process that reads uploads
     lease: timedelta = LEASE
+    tally: Tally = field(default_factory=Tally)
 
 
 def draw(station: Station) -> None:
     """Draws until told to stop."""
-    from generators.catalog import GENERATORS
-    from workers.drawing import Studio, announced, draw_next
+    from workers.drawing import announced, draw_next, open_studio
 
-    studio = Studio(station.folder, station.blobs, stop=station.stop, lease=station.lease)
-    for name in GENERATORS:
-        studio.generator(name)
+    studio = open_studio(station)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
     work(station, (Kind.GENERATE,), lambda: draw_next(studio))
 
@@ -88,12 +89,21 @@ def keep(station: Station) -> None:
 
     send = queue.connect(station.settings.broker, station.settings.queues)
     engine, forget_after = station.folder.engine, station.settings.forget
-    repeat(station.stop, SWEEP, lambda: sweep(engine, send))
+    repeat(station.stop, SWEEP, lambda: sweep(engine, station.tally, send))
     repeat(station.stop, TIDY, lambda: tidy(engine, station.blobs, forget_after=forget_after))
     repeat(station.stop, SEQUENCE, lambda: sequence(station.folder))
+    be_witnessed(station)
     with courier(station.folder, reach(station.settings)) as own:
         repeat(station.stop, DELIVER, lambda: deliver_all(own))
         station.stop.wait()
+
+
+def be_witnessed(station: Station) -> None:
+    """Has every witness sign what is signed here, each in a thread: one that is slow is alone."""
+    from workers import cosigning
+
+    for one in cosigning.parse_witnesses(station.settings.witnesses):
+        repeat(station.stop, cosigning.EVERY, partial(cosigning.ask_again, station.folder, one))
 
 
 ROLES: dict[str, Callable[[Station], None]] = {"draw": draw, "check": check, "keep": keep}
@@ -104,11 +114,14 @@ def work(station: Station, kinds: Sequence[Kind], step: Callable[[], int]) -> No
     while not station.stop.is_set():
         try:
             with snapshot(station.folder.engine) as session:
-                waits = any(jobs.waiting(session, kind) for kind in kinds)
+                waits = any(backlog.waiting(session, kind) for kind in kinds)
             if not (waits and step()):
                 station.stop.wait(IDLE)
-        except OperationalError as e:
-            _log.warning("the database cannot be reached: %s", e.orig)
+        except Unreachable as e:
+            _log.warning("%s", e)
+            station.stop.wait(PATIENCE)
+        except (OperationalError, Busy) as e:
+            _log.warning("the database cannot be reached: %s", _reason(e))
             station.stop.wait(PATIENCE)
 
 
@@ -119,8 +132,10 @@ def repeat(stop: Event, seconds: float, step: Callable[[], object]) -> None:
         while True:
             try:
                 step()
-            except OperationalError as e:
-                _log.warning("the database cannot be reached: %s", e.orig)
+            except Unreachable as e:
+                _log.warning("%s", e)
+            except (OperationalError, Busy) as e:
+                _log.warning("the database cannot be reached: %s", _reason(e))
             except Exception:  # noqa: BLE001 - the outermost frame: a defect ends no later step
                 _log.exception("a step failed, it is taken again in %s seconds", seconds)
             if stop.wait(seconds):
@@ -141,7 +156,25 @@ def open_station(stack: ExitStack, settings: Settings, *, reader: str = READER) 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     folder = stack.enter_context(open_folder(settings.data, database=settings.database))
-    return Station(settings, folder, Blobs(settings.blobs), stop, reader, settings.lease)
+    tally = Tally()
+    repeat(stop, FLUSH, lambda: tally.flush(folder.engine))
+    stack.callback(_flush, tally, folder.engine)
+    return Station(
+        settings, folder, open_blobs(settings.blobs), stop, reader, settings.lease, tally
+    )
+
+
+def _flush(tally: Tally, engine: Engine) -> None:
+    """The last counts of a worker that stops; it stops without them if it must."""
+    try:
+        tally.flush(engine)
+    except (OperationalError, Busy) as e:
+        _log.warning("the last counts are lost: %s", _reason(e))
+
+
+def _reason(error: OperationalError | Busy) -> object:
+    """Without the statement, which holds what callers sent."""
+    return error.orig if isinstance(error, OperationalError) else error
 
 
 def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> None:
@@ -150,9 +183,19 @@ def main(arguments: Sequence[str] | None = None, *, reader: str = READER) -> Non
     parser.add_argument("role", choices=list(ROLES))
     role = parser.parse_args(arguments).role
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(message)s")
-    settings = read_settings(os.environ, data_folder(os.environ))
-    with ExitStack() as stack:
+    with ExitStack() as stack, startable(role):
+        settings = read_settings(os.environ, data_folder(os.environ))
+        tracing.configure(os.environ, role)
         ROLES[role](open_station(stack, settings, reader=reader))
+
+
+@contextmanager
+def startable(role: str) -> Iterator[None]:
+    """Around a worker: what it cannot start with is told in one line, and ends it."""
+    try:
+        yield
+    except (BadSetting, BadPlace, NoFolder) as e:
+        sys.exit(f"{role}: {e}")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from provenance.ledger.packing import gather_pack
 from provenance.ledger.proof import format_proof
 from provenance.ledger.record import (
     VERSION_LINE,
-    Erasure,
+    About,
     Revocation,
     Subject,
     format_record,
@@ -55,7 +55,16 @@ routes = router()
 SCANNED = 2_000  # entries looked at for one page
 _ZIP: Responses = {200: {"content": {"application/zip": {"schema": BINARY}}}}
 
-RecordKind = Literal["picture", "revocation", "key-rotation", "erasure", "threshold-change"]
+RecordKind = Literal[
+    "picture",
+    "marking",
+    "revocation",
+    "key-rotation",
+    "erasure",
+    "deletion",
+    "threshold-change",
+    "verdict",
+]
 Index = Annotated[int, Path(ge=0, le=LARGEST_INDEX, description="The index of an entry, from 0.")]
 Hex = Annotated[str | None, Query(pattern=DIGEST, description="SHA-256, 64 hexadecimal digits.")]
 First = Annotated[int, Query(ge=0, le=LARGEST_INDEX, description="The index of an entry.")]
@@ -187,7 +196,7 @@ def check_visible(session: Session, asker: Asker, index: int) -> None:
     """Raises unless the tenant may be told of this entry, or of what it is about."""
     data = session.scalar(select(EntryRow.record).where(EntryRow.index == index))
     record = None if data is None else parse_record(data)
-    about = record.subject.index if isinstance(record, Revocation | Erasure) else index
+    about = record.subject.index if isinstance(record, About) else index
     if record is None or not pictures.visible(session, [about], asker.tenant.id):
         raise not_found("entry")
 

@@ -14,16 +14,17 @@ from sqlalchemy.orm import Session
 
 from api.admission import router
 from api.answers import TEXT, Responses
+from api.broker import State as BrokerState
 from api.installation import Here
 from api.metrics import CONTENT_TYPE
 from api.models import listed
 from api.problems import MEANING, Kind, not_found
+from provenance import backlog
 from provenance.database import snapshot
-from provenance.ledger.log import log_size
-from provenance.tables import CheckpointRow, JobRow
+from provenance.tables import JobRow
 
 routes = router()
-LATE = 300  # seconds that a job may wait before the service is not ready
+LATE = 300  # seconds that a job, or an entry of the log, may wait before the service is not ready
 
 _JSON: Responses = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
 _COUNTED: Responses = {200: {"content": {"text/plain": {"schema": TEXT}}}}
@@ -38,11 +39,13 @@ class Ready(BaseModel):
 
     status: Literal["ready", "not ready"]
     database: Literal["ok", "down"]
+    broker: Annotated[BrokerState, Field(description="None if the workers need none.")]
     models: Annotated[list[str], Field(description="That a worker spoke of lately.")]
     waiting: Annotated[int, Field(description="Jobs that wait.")]
     oldest_wait: Annotated[int, Field(description="Of the job that waits longest, in seconds.")]
     log_entries: int
     unsigned_entries: Annotated[int, Field(description="That no checkpoint covers yet.")]
+    unsigned_seconds: Annotated[int, Field(description="Age of the oldest of these entries.")]
 
 
 class Listed(BaseModel):
@@ -66,19 +69,22 @@ def read_health() -> Health:
 
 @routes.get("/ready", tags=["state"], responses={503: {"model": Ready}})
 def read_ready(response: Response, here: Here) -> Ready:
-    """Whether work is done: database, workers, queue and log; 503 if not."""
+    """Whether work is done: database, broker, workers, queue and log; 503 if not."""
+    broker = here.broker.state()
     try:
         with snapshot(here.engine) as session:
-            ready = _look(session)
+            ready = _look(session, broker)
     except SQLAlchemyError:
         ready = Ready(
             status="not ready",
             database="down",
+            broker=broker,
             models=[],
             waiting=0,
             oldest_wait=0,
             log_entries=0,
             unsigned_entries=0,
+            unsigned_seconds=0,
         )
     if ready.status != "ready":
         response.status_code = 503
@@ -121,21 +127,24 @@ def _listed(kind: Kind) -> Listed:
     )
 
 
-def _look(session: Session) -> Ready:
+def _look(session: Session, broker: BrokerState) -> Ready:
     waiting = JobRow.state == "queued"
     count, oldest = session.execute(
         sa.select(sa.func.count(), sa.func.min(JobRow.created)).where(waiting)
     ).one()
-    size = log_size(session)
-    signed = session.scalar(sa.select(sa.func.max(CheckpointRow.size))) or 0
+    left, now = backlog.unsigned(session), datetime.now(UTC)
     names = [one.name for one, _ in listed(session)]
-    late = int((datetime.now(UTC) - oldest).total_seconds()) if count else 0
+    late = int((now - oldest).total_seconds()) if count else 0
+    age = int((now - (left.oldest or now)).total_seconds())
+    works = bool(names) and broker != "down" and max(late, age) < LATE
     return Ready(
-        status="ready" if names and late < LATE else "not ready",
+        status="ready" if works else "not ready",
         database="ok",
+        broker=broker,
         models=names,
         waiting=count,
         oldest_wait=max(0, late),
-        log_entries=size,
-        unsigned_entries=size - signed,
+        log_entries=left.size,
+        unsigned_entries=left.entries,
+        unsigned_seconds=max(0, age),
     )

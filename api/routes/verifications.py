@@ -18,11 +18,11 @@ from api.answers import ended, file
 from api.asking import IdempotencyKey, Key, Prefer, check_done, place, read_job, seconds_to_wait
 from api.conditional import serve
 from api.describing import COARSE_DETAIL, FULL_DETAIL
-from api.documents import Verification, Verifications
+from api.documents import AddressedBatch, QueuedVerifications, Verification, Verifications
 from api.installation import Here, Installation
 from api.lists import Cursor, JobId, Limit, list_jobs
 from api.probing import check_not_probing
-from api.problems import not_found
+from api.problems import Kind, Problem, not_found
 from provenance import jobs
 from provenance.blobs import Digest
 from provenance.database import snapshot
@@ -70,6 +70,30 @@ async def ask_for_verdict(
         check_done(found, described.url)
     response.headers["Location"] = described.url
     return described
+
+
+@routes.post("/v1/verifications/batch", status_code=202, tags=["verify"])
+def ask_for_verdicts(
+    batch: AddressedBatch,
+    request: Request,
+    here: Here,
+    asker: Asking,
+    idempotency_key: IdempotencyKey = None,
+) -> QueuedVerifications:
+    """Verify pictures at addresses, if this service fetches: all are queued, or none.
+
+    Each is a job of its own, and fails for itself: as fetch-refused, fetch-failed or
+    fetch-too-large, or as an upload of the same bytes would.
+    """
+    if not here.settings.fetch:
+        raise Problem(Kind.NOT_FOUND, "this service fetches nothing: upload the pictures")
+    asked = []
+    for number, one in enumerate(batch.verifications):
+        key = Key(None if idempotency_key is None else f"{idempotency_key}#{number}")
+        wish = Verify(search=one.search).wish_of(asker.tenant.id, asker.caller_id, one.url)
+        asked.append((wish, key.once("verification of", one.url, one.search)))
+    placed = place(here, request, asker, asked)
+    return QueuedVerifications(verifications=[describe(here, asker, job) for job in placed])
 
 
 @routes.get("/v1/verifications", tags=["verify"])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from bench.marks.page import Table
 from bench.serving.running import Running
-from provenance import jobs
+from provenance import backlog, jobs
 from provenance.blobs import Blobs
 from provenance.database import snapshot, transaction
 from provenance.jobs import State
@@ -115,7 +115,7 @@ def _wait(running: Running, acknowledged: Sequence[str], *, left: int) -> None:
     with open_folder(running.folder) as folder:
         while True:
             with snapshot(folder.engine) as session:
-                counted = jobs.count(session)
+                counted = backlog.count(session)
             waiting = sum(n for (_, state), n in counted.items() if state not in jobs.ENDED)
             if waiting <= left:
                 return
@@ -138,7 +138,7 @@ def _checked(running: Running, acknowledged: Sequence[str], blows: Counter[str])
 def _count(running: Running) -> int:
     """How many jobs there are, ended or not."""
     with open_folder(running.folder) as folder, snapshot(folder.engine) as session:
-        return sum(jobs.count(session).values())
+        return sum(backlog.count(session).values())
 
 
 def lift_quotas(running: Running) -> None:

@@ -22,7 +22,15 @@ from provenance.ledger.checkpoint import (
 from provenance.ledger.errors import Broken, LedgerError, NotProven, Refused
 from provenance.ledger.log import latest_checkpoint, lock_log, log_size, prove_growth, read_nodes
 from provenance.ledger.merkle import check_consistency, tree_root
-from provenance.ledger.note import Note, Signer, Verifier, format_note, parse_note, sign_note
+from provenance.ledger.note import (
+    Note,
+    Signer,
+    Verifier,
+    format_note,
+    keep_signature,
+    parse_note,
+    sign_note,
+)
 from provenance.tables import CheckpointRow
 
 
@@ -56,9 +64,10 @@ def sign_checkpoint(engine: Engine, signers: Sequence[Signer], anchor: Path) -> 
 def add_cosignatures(
     engine: Engine, note: bytes, log: Sequence[Verifier], witnesses: Sequence[Verifier]
 ) -> None:
-    """Keeps a checkpoint of this log that came back from witnesses.
+    """Keeps the signatures of `witnesses` under a checkpoint of this log; others are ignored.
 
-    Raises NotProven unless it is the latest checkpoint, signed by at least one of `witnesses`.
+    Raises NotProven unless it is the latest checkpoint, signed by at least one of `witnesses`. Of
+    one that signed before, the earlier time stays.
     """
     signed = open_checkpoint(note, log, witnesses=witnesses, quorum=1)
     with transaction(engine) as session:
@@ -66,9 +75,11 @@ def add_cosignatures(
         latest = latest_checkpoint(session)
         if latest is None or parse_note(latest).text != parse_note(note).text:
             raise NotProven("the witnesses signed another checkpoint than the latest of this log")
-        ours, theirs = parse_note(latest), parse_note(note)
-        added = tuple(s for s in theirs.signatures if s not in ours.signatures)
-        if added:
+        known = open_checkpoint(latest, log, witnesses=witnesses).witnessed
+        new = [witness for witness in signed.witnessed if witness not in known]
+        if new:
+            ours = parse_note(latest)
+            added = [parse_note(keep_signature(note, one)).signatures[0] for one in new]
             merged = format_note(Note(ours.text, (*ours.signatures, *added)))
             _store(session, signed.checkpoint.size, merged)
 

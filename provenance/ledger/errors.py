@@ -38,5 +38,13 @@ class Refused(LedgerError):
     """The log would contradict what it signed before, so it signs nothing."""
 
 
+class OtherSize(Refused):
+    """The witness has last signed another size than the request starts from."""
+
+    def __init__(self, size: int, asked: int) -> None:
+        super().__init__(f"the witness is at size {size}, not at {asked}")
+        self.size = size
+
+
 class Broken(LedgerError):
     """The stored log contradicts itself."""

@@ -11,11 +11,20 @@ from datetime import datetime
 
 from provenance.ledger.checkpoint import Checkpoint, open_checkpoint
 from provenance.ledger.encoding import format_base64, parse_decimal, parse_hash, parse_utf8
-from provenance.ledger.errors import Malformed, Refused
+from provenance.ledger.errors import Broken, LedgerError, Malformed, NotProven, OtherSize
 from provenance.ledger.merkle import EMPTY_ROOT, Hash, check_consistency
-from provenance.ledger.note import MAX_NOTE_BYTES, Signer, Verifier, cosign_note
+from provenance.ledger.note import (
+    MAX_NOTE_BYTES,
+    Signer,
+    Verifier,
+    cosign_note,
+    keep_signature,
+)
 
-MAX_REQUEST_BYTES = MAX_NOTE_BYTES + 64 * 45 + 32  # a note, 63 hashes at most, a size
+MAX_HASHES = 63
+MAX_REQUEST_BYTES = MAX_NOTE_BYTES + MAX_HASHES * 45 + 32  # a note, hashes, a size
+ADD = "add-checkpoint"  # below the witness's address
+SIZE_TYPE = "text/x.tlog.size"  # of the answer to a request that starts from another size
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ def parse_request(data: bytes) -> Request:
     first, *hashes = parse_utf8(head, what="request").split("\n")
     if not gap or not first.startswith("old "):
         raise Malformed("request does not start with the old size")
+    if len(hashes) > MAX_HASHES:
+        raise Malformed(f"request has {len(hashes)} hashes, more than {MAX_HASHES}")
     return Request(
         old_size=parse_decimal(first.removeprefix("old "), what="old size"),
         proof=tuple(parse_hash(one, what="hash of the request") for one in hashes),
@@ -56,13 +67,16 @@ def cosign(
 ) -> bytes:
     """The checkpoint with the witness's signature, to be kept as `last` before it is sent back.
 
-    `last` is what this returned before for the same log, None the first time. Raises Refused if the
-    request starts from another size than `last`, NotProven if it does not extend it.
+    `last` is what this returned before for the same log, None the first time. Raises OtherSize if
+    the request starts from another size than `last`, NotProven if it does not extend it, Broken if
+    `last` is not what this witness signed.
     """
     new = open_checkpoint(request.checkpoint, log).checkpoint
     old = _last_signed(last, log, witness)
     if request.old_size != old.size:
-        raise Refused(f"the witness is at size {old.size}, not at {request.old_size}")
+        raise OtherSize(old.size, request.old_size)
+    if new.size == 0 and new.root != EMPTY_ROOT:
+        raise NotProven("the root of a log of size 0 is not that of an empty tree")
     if old.size > 0:
         check_consistency(
             request.proof,
@@ -76,7 +90,16 @@ def cosign(
     return cosign_note(request.checkpoint, witness, seconds=int(now.timestamp()))
 
 
+def format_cosignature(note: bytes, witness: Verifier) -> bytes:
+    """The line of a witness in a note, as it answers with it; beneath the checkpoint it holds."""
+    alone = keep_signature(note, witness)
+    return alone[alone.rindex(b"\n\n") + 2 :]
+
+
 def _last_signed(last: bytes | None, log: Sequence[Verifier], witness: Signer) -> Checkpoint:
     if last is None:
         return Checkpoint(log[0].name, 0, EMPTY_ROOT)
-    return open_checkpoint(last, log, witnesses=[witness.verifier], quorum=1).checkpoint
+    try:
+        return open_checkpoint(last, log, witnesses=[witness.verifier], quorum=1).checkpoint
+    except LedgerError as e:
+        raise Broken(f"the state is not what this witness signed last: {e}") from e

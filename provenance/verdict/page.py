@@ -108,7 +108,7 @@ _COLUMNS: dict[str, type[StrEnum]] = {
     "revocation": RevocationState,
     "origin": OriginState,
 }
-_STATES: dict[StrEnum, str] = {
+STATES: dict[StrEnum, str] = {
     RecordState.FILE: "the log has this very file",
     RecordState.PIXELS: "the log has exactly these pixels, from another file",
     RecordState.NONE: "the log has neither",
@@ -229,7 +229,7 @@ def render() -> str:
 def _states() -> Iterator[str]:
     for column, kind in _COLUMNS.items():
         for state in kind:
-            yield _line(column, state.value, _STATES[state])
+            yield _line(column, state.value, STATES[state])
 
 
 def _row(number: int, row: Row) -> str:

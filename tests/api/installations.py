@@ -100,7 +100,7 @@ def installed(folder: Path, kind: str = "sqlite", **changes: object) -> Iterator
         sign_checkpoint(engine, ring.log_signers(), folder / "anchor")
         announce(engine, [MODEL])
         app = create_app(settings)
-        worker = ToyWorker(engine, settings.blobs, ring, folder / "anchor")
+        worker = ToyWorker(engine, Path(settings.blobs), ring, folder / "anchor")
         client = TestClient(app, raise_server_exceptions=False)
         found = Installed(settings, engine, ring, app, client, worker)
         found.tenant(OWNER)

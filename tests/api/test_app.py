@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,18 @@ from starlette.testclient import TestClient
 
 from api.admission import SCOPES
 from api.app import STATUS, create_app
+from api.broker import Broker
 from api.problems import MEANING, Kind
+from api.routes.state import LATE
+from provenance import jobs
 from provenance.callers import Scope
-from tests.api.installations import Installed
+from provenance.counts import Count, Tally
+from provenance.database import snapshot
+from provenance.pictures import OWNER
+from tests.api.installations import Installed, installed
+from tests.tracing import SPAN, TRACE, TRACEPARENT, parent_of, trace_of, traced
 
+BOUNDS = ("0.01", "0.05", "0.25", "300.0", "+Inf")
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
 
 
@@ -141,6 +150,27 @@ def test_ready_says_how_the_parts_are(here: Installed) -> None:
     ready = here.client.get("/ready").json()
     assert ready["status"] == "ready"
     assert ready["models"] == ["icons-128"]
+    assert (ready["broker"], ready["unsigned_seconds"]) == ("none", 0)
+
+
+def test_a_broker_that_is_down_is_not_ready(here: Installed) -> None:
+    for up, status in ((True, 200), (False, 503)):
+        there = here.app.state.installation
+        broker = Broker("amqp://", answers=lambda url, up=up: up)  # type: ignore[misc]
+        here.app.state.installation = replace(there, broker=broker)
+        try:
+            ready = here.client.get("/ready")
+        finally:
+            here.app.state.installation = there
+        assert (ready.status_code, ready.json()["broker"]) == (status, "ok" if up else "down")
+
+
+def test_a_log_that_nobody_signs_is_not_ready(tmp_path: Path) -> None:
+    with installed(tmp_path) as there:
+        there.append_unsigned()
+        ready = there.client.get("/ready")
+    assert (ready.status_code, ready.json()["unsigned_entries"]) == (503, 1)
+    assert ready.json()["unsigned_seconds"] > LATE
 
 
 def test_metrics_count_requests_jobs_and_log(here: Installed) -> None:
@@ -148,6 +178,71 @@ def test_metrics_count_requests_jobs_and_log(here: Installed) -> None:
     text = here.client.get("/metrics", headers=here.key(Scope.ADMIN)).text
     assert 'countermark_requests_total{method="GET",route="/health",status="200"}' in text
     assert "countermark_log_entries " in text
+
+
+def test_metrics_tell_the_queue_the_log_and_refusals(here: Installed) -> None:
+    key = here.key(Scope.ADMIN)
+    here.worker.rest()
+    try:
+        wish = {"prompt": "a", "model": "icons-128"}
+        here.client.post("/v1/generations", json=wish, headers=here.key(Scope.GENERATE))
+        before = metrics(here, key)
+        here.client.get("/v1/no/such/path")
+        here.append_unsigned()
+        after = metrics(here, key)
+    finally:
+        here.worker.resume()
+    assert before['countermark_jobs{kind="generate",state="queued"}'] >= 1
+    assert 0 < after['countermark_oldest_wait_seconds{kind="generate"}'] < 60
+    assert after['countermark_oldest_wait_seconds{kind="mark"}'] == 0
+    refused = 'countermark_refusals_total{code="not-found"}'
+    assert after[refused] == before.get(refused, 0) + 1
+    assert after["countermark_log_unsigned_entries"] == 1
+    assert after["countermark_log_unsigned_seconds"] >= 0
+
+
+def test_metrics_tell_what_the_workers_counted(here: Installed) -> None:
+    worker = Tally()
+    worker.add(Count.VERDICTS, "no-evidence")
+    worker.add(Count.ENDED, "mark", "weak-mark")
+    for seconds in (0.02, 0.2, 999.0):
+        worker.time("mark", "sign", seconds)
+    worker.flush(here.engine)
+    found = metrics(here, here.key(Scope.ADMIN))
+    assert found['countermark_verdicts_total{verdict="no-evidence"}'] == 1
+    assert found['countermark_jobs_ended_total{kind="mark",outcome="weak-mark"}'] == 1
+    name, labels = "countermark_step_seconds", 'kind="mark",step="sign"'
+    assert found[f"{name}_count{{{labels}}}"] == 3
+    assert found[f"{name}_sum{{{labels}}}"] == pytest.approx(999.22)
+    within = {le: found[f'{name}_bucket{{kind="mark",le="{le}",step="sign"}}'] for le in BOUNDS}
+    assert within == {"0.01": 0, "0.05": 1, "0.25": 2, "300.0": 2, "+Inf": 3}
+
+
+def test_a_request_is_traced_and_so_is_its_job(here: Installed) -> None:
+    here.worker.rest()
+    try:
+        with traced() as found:
+            headers = {**here.key(Scope.GENERATE), "traceparent": TRACEPARENT}
+            wish = {"prompt": "a secret wish", "model": "icons-128"}
+            job = here.client.post("/v1/generations", json=wish, headers=headers).json()["id"]
+            here.client.get("/v1/nothing?secret")
+            made, lost = found.spans
+    finally:
+        here.worker.resume()
+    assert (made.name, lost.name) == ("POST /v1/generations", "GET unknown")
+    assert (trace_of(made), parent_of(made), parent_of(lost)) == (TRACE, SPAN, None)
+    with snapshot(here.engine) as session:
+        kept = jobs.read(session, job, OWNER).trace
+    assert made.context is not None
+    assert kept == f"00-{TRACE}-{made.context.span_id:016x}-01"
+    assert "secret" not in made.to_json() + lost.to_json()
+
+
+def metrics(here: Installed, key: dict[str, str]) -> dict[str, float]:
+    """Every sample of /metrics by its name and labels."""
+    lines = here.client.get("/metrics", headers=key).text.splitlines()
+    samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in samples}
 
 
 def test_the_description_names_every_route_once(here: Installed) -> None:

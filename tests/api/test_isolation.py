@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.routing import APIRoute
 
-from api.admission import SCOPES, Access, Admitted
+from api.admission import PAGES, SCOPES, Access, Admitted
 from provenance.callers import Scope
 from tests.api.installations import Installed
 from tests.api.toy_worker import upload
@@ -68,7 +68,8 @@ def test_every_route_is_in_the_table_and_the_table_holds_no_other(here: Installe
     routes = [one for one in here.app.routes if isinstance(one, APIRoute)]
     assert len(routes) == len(here.app.routes)
     assert all(isinstance(one, Admitted) for one in routes)
-    assert {(m, one.path) for one in routes for m in one.methods or ()} == set(SCOPES)
+    assert {(m, one.path) for one in routes for m in one.methods or ()} == {*SCOPES, *PAGES}
+    assert not set(SCOPES) & set(PAGES)
 
 
 def test_a_route_without_a_line_in_the_table_cannot_be_made() -> None:

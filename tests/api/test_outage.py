@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from api.watching import Watch
+from provenance.blobs import Blobs, Digest, Unreachable, Upload
 from tests.api.installations import installed
+from tests.api.toy_worker import upload
 
 
 def test_a_database_that_is_away_is_told_and_comes_back(tmp_path: Path) -> None:
@@ -49,3 +54,32 @@ def test_a_waiter_is_told_the_end_and_gives_up_in_time(tmp_path: Path) -> None:
             return await Watch(here.engine).until_ended(job, 60)
 
         assert asyncio.run(wait_longer()) is True
+
+
+class Away(Blobs):
+    """Blobs that do not answer."""
+
+    def get(self, digest: Digest) -> bytes:
+        raise Unreachable("bucket secret does not answer")
+
+    @contextmanager
+    def receive(self, *, limit: int) -> Iterator[Upload]:
+        raise Unreachable("bucket secret does not answer")
+        yield
+
+
+def test_blobs_that_are_away_are_told_without_saying_where_they_are(tmp_path: Path) -> None:
+    with installed(tmp_path) as here:
+        key = here.key()
+        wish = {"prompt": "x"}
+        wait = key | {"Prefer": "wait=30"}
+        (image,) = here.client.post("/v1/generations", json=wish, headers=wait).json()["images"]
+        there = here.app.state.installation
+        here.app.state.installation = replace(there, blobs=Away(tmp_path / "away"))
+        raw = key | {"Content-Type": "image/png"}
+        for told in (
+            here.client.get(f"/v1/images/{image['id']}", headers=key),
+            here.client.post("/v1/verifications", content=upload("x"), headers=raw),
+        ):
+            assert (told.status_code, told.json()["code"]) == (503, "unavailable")
+            assert "secret" not in told.text

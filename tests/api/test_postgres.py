@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy.exc import InternalError
+from starlette.requests import Request
+from starlette.testclient import TestClient
 
+from api.app import create_app
+from api.problems import Kind
+from api.refusals import to_problem
 from tests.api.installations import Installed, installed
 from tests.api.toy_worker import upload
 
@@ -70,3 +78,27 @@ def test_a_record_is_revoked(there: Installed) -> None:
     assert there.client.post(address, json={"reason": "x"}, headers=key).status_code == 201
     told = there.client.get(f"/v1/records/{entry}", headers=key).json()
     assert len(told["statements"]) == 1
+
+
+def test_a_copy_that_can_only_be_read_serves_the_log(there: Installed) -> None:
+    """As `python -m api` on a read replica."""
+    key = there.key()
+    there.client.post("/v1/generations", json={"prompt": "x"}, headers=key | {"Prefer": "wait=30"})
+    only_read = "?options=-c%20default_transaction_read_only%3Don"
+    app = create_app(replace(there.settings, database=there.settings.database + only_read))
+    paths = ("log/checkpoint", "log/tile/0/000.p/1", "records", "records/0/proof")
+    with TestClient(app, raise_server_exceptions=False) as copy:
+        for path in paths:
+            here, same = (one.get(f"/v1/{path}", headers=key) for one in (there.client, copy))
+            assert (same.status_code, same.content) == (200, here.content)
+
+
+@pytest.mark.parametrize("code", ["25006", "0A000"])
+def test_writing_to_a_copy_is_unavailable(there: Installed, code: str) -> None:
+    """Which of the two PostgreSQL says depends on what the connection did before."""
+    error = InternalError("INSERT", {}, psycopg.errors.lookup(code)("secret"))
+    problem = to_problem(Request({"type": "http", "app": there.app}), error)
+    assert (problem.kind, problem.detail) == (
+        Kind.UNAVAILABLE,
+        "this is a copy that can only be read",
+    )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
+from api.documents import MOST_ADDRESSES
 from api.probing import ANONYMOUS_BUDGET
-from provenance.callers import Scope
+from provenance import backlog, jobs
+from provenance.callers import Quota, Scope
+from provenance.database import snapshot, transaction
 from provenance.manifest.container import sniff
-from tests.api.installations import Installed
+from provenance.pictures import OWNER
+from tests.api.installations import Installed, installed
 from tests.api.toy_worker import png, upload
 
 RAW = {"Content-Type": "image/png", "Prefer": "wait=30"}
@@ -104,7 +112,7 @@ def test_size_is_checked_before_anything_is_looked_at(here: Installed) -> None:
     picture = upload("x") + large[:27_000_000]
     over = here.client.post("/v1/verifications", content=iter([picture]), headers=here.key() | RAW)
     assert (over.status_code, over.json()["code"]) == (413, "too-large")
-    drafts = here.settings.blobs / "drafts"
+    drafts = Path(here.settings.blobs) / "drafts"
     assert not drafts.exists() or list(drafts.iterdir()) == []
 
 
@@ -225,3 +233,100 @@ def test_the_same_upload_under_one_idempotency_key_is_one_job(here: Installed) -
     assert first == again
     other = here.client.post("/v1/verifications", content=upload("twice"), headers=header)
     assert other.json()["code"] == "idempotency-key-reused"
+
+
+ADDRESSES = ["https://example.com/a.png", "https://example.com:8443/b.png?size=large"]
+
+
+def batch(*urls: str) -> dict[str, object]:
+    return {"verifications": [{"url": url} for url in urls]}
+
+
+@pytest.fixture(scope="module")
+def fetching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """An installation that fetches, whose worker rests."""
+    with installed(tmp_path_factory.mktemp("fetching"), fetch=True) as found:
+        found.worker.rest()
+        yield found
+
+
+def test_nothing_is_fetched_unless_the_operator_allows_it(here: Installed) -> None:
+    key = here.key(Scope.VERIFY)
+    answer = here.client.post("/v1/verifications/batch", json=batch(*ADDRESSES), headers=key)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert "fetches nothing" in answer.json()["detail"]
+
+
+def test_a_batch_of_addresses_is_a_job_each(fetching: Installed) -> None:
+    key = fetching.key(Scope.VERIFY) | {"Idempotency-Key": "addresses"}
+    answer = fetching.client.post("/v1/verifications/batch", json=batch(*ADDRESSES), headers=key)
+    assert answer.status_code == 202
+    made = answer.json()["verifications"]
+    assert [one["state"] for one in made] == ["queued", "queued"]
+    assert {one["sha256"] for one in made} == {None}
+    assert "example.com" not in answer.text
+    with snapshot(fetching.engine) as session:
+        read = [jobs.read(session, one["id"], OWNER) for one in made]
+    assert [job.wish.source for job in read] == ADDRESSES
+    again = fetching.client.post("/v1/verifications/batch", json=batch(*ADDRESSES), headers=key)
+    assert [one["id"] for one in again.json()["verifications"]] == [one["id"] for one in made]
+
+
+def test_an_address_is_forgotten_when_its_job_ends(fetching: Installed) -> None:
+    key = fetching.key(Scope.VERIFY)
+    made = fetching.client.post("/v1/verifications/batch", json=batch(*ADDRESSES), headers=key)
+    ids = [one["id"] for one in made.json()["verifications"]]
+    with transaction(fetching.engine) as session:
+        jobs.cancel(session, ids[0], OWNER, now=datetime.now(UTC))
+        sources = [jobs.read(session, one, OWNER).wish.source for one in ids]
+    assert sources == [None, ADDRESSES[1]]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/a.png",
+        "https://user@example.com/a.png",
+        "https://example.com:22/a.png",
+        "https://example.com/a b",
+        "https://example.com/#a",
+        "ftp://example.com/a",
+        "a.png",
+        "",
+        "https://example.com/" + "a" * 2000,
+    ],
+)
+def test_one_wrong_address_queues_nothing(fetching: Installed, url: str) -> None:
+    key = fetching.key(Scope.VERIFY)
+    before = count(fetching)
+    wrong = batch(ADDRESSES[0], url)
+    answer = fetching.client.post("/v1/verifications/batch", json=wrong, headers=key)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert answer.json()["errors"][0]["field"] == "verifications.1.url"
+    assert count(fetching) == before
+
+
+def test_a_batch_has_a_limit_and_needs_a_key(fetching: Installed) -> None:
+    key = fetching.key(Scope.VERIFY)
+    before = count(fetching)
+    many = batch(*(ADDRESSES[0] for _ in range(MOST_ADDRESSES + 1)))
+    for wrong in (many, batch()):
+        answer = fetching.client.post("/v1/verifications/batch", json=wrong, headers=key)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "verifications")
+    nobody = fetching.client.post("/v1/verifications/batch", json=batch(*ADDRESSES))
+    assert nobody.status_code == 401
+    assert count(fetching) == before
+
+
+def test_a_batch_that_is_over_the_quota_queues_nothing(fetching: Installed) -> None:
+    fetching.tenant("small", {Quota.PICTURES: 1, Quota.CHECKS: 1})
+    key = fetching.key(Scope.VERIFY, tenant="small")
+    before = count(fetching)
+    answer = fetching.client.post("/v1/verifications/batch", json=batch(*ADDRESSES), headers=key)
+    assert (answer.status_code, answer.json()["code"]) == (429, "quota-exceeded")
+    assert count(fetching) == before
+
+
+def count(where: Installed) -> int:
+    with snapshot(where.engine) as session:
+        return sum(backlog.count(session).values())

@@ -22,7 +22,7 @@ import numpy as np
 from sqlalchemy import Engine, insert
 from sqlalchemy.orm import Session
 
-from provenance import jobs, models, pictures, previews
+from provenance import backlog, jobs, models, pictures, previews
 from provenance.blobs import Blobs, Digest
 from provenance.database import transaction
 from provenance.formats import Encoding, Format
@@ -102,6 +102,7 @@ class ToyWorker:
         self._engine, self._blobs, self._ring, self._anchor = engine, Blobs(blobs), ring, anchor
         self._stop = threading.Event()
         self._resting = threading.Event()
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> ToyWorker:
@@ -122,8 +123,10 @@ class ToyWorker:
         self._thread.join()
 
     def rest(self) -> None:
-        """Leave every job queued until `resume`."""
+        """Leave every job queued until `resume`, from when this returns."""
         self._resting.set()
+        with self._turn:
+            return
 
     def resume(self) -> None:
         """Work again."""
@@ -140,12 +143,16 @@ class ToyWorker:
                 announce(self._engine, [MODEL])
                 spoken = time.monotonic()
             for kind in Kind:
-                while not self._resting.is_set() and self._work_once(kind):
+                while self._take_turn(kind):
                     pass
+
+    def _take_turn(self, kind: Kind) -> bool:
+        with self._turn:
+            return not self._resting.is_set() and self._work_once(kind)
 
     def _work_once(self, kind: Kind) -> bool:
         with transaction(self._engine) as session:
-            if not jobs.waiting(session, kind):
+            if not backlog.waiting(session, kind):
                 return False
             claims = jobs.claim(session, kind, most=8, now=datetime.now(UTC))
         for claim in claims:
@@ -232,11 +239,24 @@ class ToyWorker:
             },
             "findings": {name: _plain(one) for name, one in vars(verdict.findings).items() if one},
             "mark": {"outcome": "not detected", "p_corrected": 1.0},
+            "manifest": _reading(data),
             "overlays": [
                 {"name": "mark", "says": "where", "media": "image/png", "sha256": overlay.hex()}
             ],
             "fingerprint": looks_of(data).hex(),
         }
+
+
+def _reading(data: bytes) -> dict[str, Any] | None:
+    """What a manifest says that states what the upload holds after its signature, as text."""
+    if not data.startswith(SIGNATURE + b"states "):
+        return None
+    text = data.removeprefix(SIGNATURE + b"states ").decode()
+    opinion = {"state": "valid but untrusted", "reason": "foreign root", "detail": text}
+    texts = dict.fromkeys(("label", "generator", "model", "signer"), text)
+    lists = dict.fromkeys(("actions", "source_types", "ingredients", "bindings"), [text])
+    statement = {**texts, **lists, "when": None}
+    return {**opinion, "official": opinion, "independent": opinion, "statement": statement}
 
 
 def looks_of(data: bytes) -> bytes:

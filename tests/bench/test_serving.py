@@ -104,7 +104,25 @@ def draw_and_verify(running: Running) -> list[str]:
         found = client.ended(f"/v1/verifications/{job}")
         assert found["verdict"]["outcome"] == outcome
         jobs.append(job)
+    check_counted(running)
     return jobs
+
+
+def check_counted(running: Running) -> None:
+    """What the workers counted in their processes is told by the server's."""
+    wanted = (
+        'countermark_step_seconds_count{kind="generate",step="append"} 1.0',
+        'countermark_jobs_ended_total{kind="verify",outcome="done"} 2.0',
+        'countermark_verdicts_total{verdict="no evidence"} 1.0',
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        status, text = running.client.once("GET", "/metrics")
+        assert status == 200, text
+        if all(f"{line}\n".encode() in text for line in wanted):
+            return
+        assert time.monotonic() < deadline, text.decode()
+        time.sleep(0.5)
 
 
 def proof_of(running: Running, picture: str) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from provenance import jobs, previews
+from provenance import backlog, jobs, previews
 from provenance.database import transaction
 from provenance.jobs import (
     ATTEMPTS,
@@ -78,7 +78,7 @@ def test_claim_takes_the_oldest_and_each_job_once(session: Session) -> None:
     assert [first.job.id, second.job.id] == [early.id, late.id]
     assert first.job.state is State.RUNNING
     assert jobs.claim(session, Kind.GENERATE, most=1, now=at(3)) == []
-    assert not jobs.waiting(session, Kind.GENERATE)
+    assert not backlog.waiting(session, Kind.GENERATE)
 
 
 def test_claim_takes_along_what_fits_and_nothing_else(session: Session) -> None:
@@ -182,7 +182,7 @@ def test_a_job_whose_every_worker_dies_fails_with_that_name(session: Session) ->
     for turn in range(ATTEMPTS):
         claimed(session, seconds=turn * 2 * LEASED)
         swept.append(jobs.sweep(session, now=at((turn * 2 + 1) * LEASED + 1)))
-    assert [one.failed for one in swept] == [(), (), (job.id,)]
+    assert [one.failed for one in swept] == [(), (), ((Kind.GENERATE, job.id),)]
     assert [one.requeued for one in swept] == [(job.id,), (job.id,), ()]
     assert jobs.read(session, job.id, "local").fault is Fault.WORKER_DIED
 
@@ -258,7 +258,7 @@ def test_count_is_by_kind_and_state(session: Session) -> None:
         asked(session, drawing())
     asked(session, checking())
     claimed(session)
-    assert jobs.count(session) == {
+    assert backlog.count(session) == {
         (Kind.GENERATE, State.QUEUED): 2,
         (Kind.GENERATE, State.RUNNING): 1,
         (Kind.VERIFY, State.QUEUED): 1,

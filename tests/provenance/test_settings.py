@@ -14,7 +14,7 @@ GOOD = {"COUNTERMARK_DATABASE": "postgresql+psycopg://host/name", "COUNTERMARK_A
 
 def test_nothing_set_is_one_machine_with_everything_in_the_data_folder() -> None:
     found = read_settings({"PATH": "x"}, DATA)
-    assert (found.data, found.blobs, found.broker) == (DATA, DATA / "blobs", None)
+    assert (found.data, found.blobs, found.broker) == (DATA, "data/blobs", None)
     assert found.database == "sqlite:///data/countermark.db"
 
 
@@ -33,6 +33,10 @@ def test_what_is_set_is_what_counts() -> None:
         ("COUNTERMARK_PRIVATE_ADDRESSES", "1"),
         ("COUNTERMARK_FORGET", "0"),
         ("COUNTERMARK_FORGET", "876001"),
+        ("COUNTERMARK_FETCH", "true"),
+        ("COUNTERMARK_DEVICE", "gpu"),
+        ("COUNTERMARK_DEVICE", "cuda:"),
+        ("COUNTERMARK_DEVICE", "meta"),
         ("COUNTERMARK_UPLOAD_BYTES", "0"),
         ("COUNTERMARK_UPLOAD_BYTES", "-1"),
         ("COUNTERMARK_UPLOAD_BYTES", "1e6"),

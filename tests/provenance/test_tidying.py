@@ -86,13 +86,15 @@ def test_an_upload_and_its_overlay_go_once_their_job_forgets(
         waiting = asked(session, later, seconds=1)
         claim = claimed(session, Kind.VERIFY, seconds=1)
         shown = [{"name": "mark", "sha256": overlay.hex()}]
-        result = {"overlays": shown, "sha256": upload.hex()}
+        read = {"state": "trusted", "statement": {"signer": "someone"}}
+        result = {"overlays": shown, "sha256": upload.hex(), "manifest": read}
         jobs.finish(session, claim, result, now=at(2), blobs=[overlay])
     assert tidy(engine, blobs, now=LATER) == NOTHING
     with transaction(engine) as session:
         assert forget(session, before=at(50), now=at(60)) == 1
         ended = jobs.read(session, job.id, "local")
-        assert (ended.wish.upload, ended.result) == (None, {**result, "overlays": []})
+        left = {**result, "overlays": [], "manifest": {"state": "trusted", "statement": None}}
+        assert (ended.wish.upload, ended.result) == (None, left)
         assert jobs.read(session, waiting.id, "local").wish.upload is not None
     assert tidy(engine, blobs, now=LATER).blobs == 2
     with pytest.raises(NoBlob):

@@ -11,19 +11,23 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.responses import Response
 
 from generators.catalog import Spec
-from provenance import pictures
+from provenance import jobs, pictures
 from provenance.blobs import Digest
 from provenance.callers import Quota
-from provenance.database import snapshot
+from provenance.database import snapshot, transaction
 from provenance.formats import Encoding
 from provenance.image import Pixels
-from provenance.jobs import Fault, Job, State
+from provenance.jobs import Fault, Job, Kind, State
 from provenance.ledger.log import read_record
 from provenance.ledger.record import Marking
 from provenance.manifest.container import sniff
+from provenance.outbound import Outbound, Reach
 from provenance.settings import read_settings
+from provenance.wishes import Verify
+from tests.api.serving import serving
 from tests.workers.shops import Shop, opened
 from tests.workers.toy_catalog import MARKS
 from tests.workers.toy_reader import CALL, DIE, EAT, HANG, PEEK
@@ -90,9 +94,29 @@ def test_a_picture_of_ours_is_intact_and_its_tokens_are_shown(shop: Shop, desk: 
     assert result["findings"]["mark"]["state"] == "detected"
     assert result["mark"]["key"].startswith("local.1.")
     assert (result["width"], result["height"]) == (128, 128)
-    (overlay,) = result["overlays"]
-    with Image.open(BytesIO(shop.blobs.get(Digest(bytes.fromhex(overlay["sha256"]))))) as picture:
-        assert picture.size == (128, 128)
+    assert [one["name"] for one in result["overlays"]] == ["mark", "density"]
+    assert {shown(shop, one).size for one in result["overlays"]} == {(128, 128)}
+    assert result["manifest"]["state"] == "trusted"
+    assert result["manifest"]["statement"]["label"].startswith("urn:c2pa:")
+    assert found.done == found.total - 1 == 1
+
+
+def test_a_copy_is_compared_with_the_recorded_picture(shop: Shop, desk: Desk) -> None:
+    copy = BytesIO()
+    with Image.open(BytesIO(drawn(shop))) as picture:
+        picture.convert("RGB").save(copy, "PNG")
+    found = checked(shop, desk, shop.verify(copy.getvalue()))
+    assert found.result is not None, found.detail
+    assert found.result["verdict"]["outcome"] == "stripped"
+    assert found.result["manifest"] is None
+    *_, difference = found.result["overlays"]
+    assert difference["name"] == "difference"
+    assert shown(shop, difference).convert("L").getextrema() == (255, 255)  # equal: all white
+
+
+def shown(shop: Shop, overlay: dict[str, str]) -> Image.Image:
+    """The picture of an overlay."""
+    return Image.open(BytesIO(shop.blobs.get(Digest(bytes.fromhex(overlay["sha256"])))))
 
 
 def test_a_stranger_s_picture_is_no_evidence(shop: Shop, desk: Desk) -> None:
@@ -214,3 +238,57 @@ def test_a_file_from_which_the_mark_is_not_read_is_not_given_out(
     monkeypatch.setattr(checking, "Encoding", Blurring)
     found = checked(shop, marking, shop.mark(photograph(256, 256, seed=6)))
     assert (found.state, found.fault) == (State.FAILED, Fault.WEAK_MARK)
+
+
+@pytest.fixture
+def fetching(desk: Desk) -> Desk:
+    """The desk, fetching from this machine too."""
+    return replace(desk, outbound=Outbound(Reach.ANYWHERE, 5), limit=1 << 20)
+
+
+def addressed(shop: Shop, url: str) -> Job:
+    return shop.ask(Verify("quick").wish_of("local", None, url))
+
+
+def test_a_picture_at_an_address_is_checked_as_an_upload_is(shop: Shop, fetching: Desk) -> None:
+    data = drawn(shop)
+    uploaded = checked(shop, fetching, shop.verify(data))
+    with serving(Response(data)) as url:
+        found = checked(shop, fetching, addressed(shop, f"{url}/a.png?secret"))
+    assert found.state is State.DONE
+    assert found.result == uploaded.result
+    assert found.wish.upload == sha256(data).digest()
+    assert found.wish.source is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fault"),
+    [
+        (404, b"", Fault.FETCH_FAILED),
+        (200, bytes((1 << 20) + 1), Fault.FETCH_TOO_LARGE),
+        (200, b"<html>", Fault.UNREADABLE),
+    ],
+)
+def test_what_is_no_picture_at_an_address_fails_its_own_job(
+    shop: Shop, fetching: Desk, status: int, body: bytes, fault: Fault
+) -> None:
+    with serving(Response(body, status)) as url:
+        found = checked(shop, fetching, addressed(shop, f"{url}/secret"))
+    assert (found.state, found.fault, found.wish.source) == (State.FAILED, fault, None)
+    assert "secret" not in str(found)
+
+
+def test_a_worker_that_fetches_nothing_refuses_by_name(shop: Shop, desk: Desk) -> None:
+    found = checked(shop, desk, addressed(shop, "https://example.com/a.png"))
+    assert (found.state, found.fault) == (State.FAILED, Fault.FETCH_REFUSED)
+
+
+def test_a_file_that_was_fetched_is_not_fetched_again(shop: Shop, fetching: Desk) -> None:
+    """Though the job went back into the queue."""
+    blob = shop.blobs.put(drawn(shop, seed=9))
+    job = addressed(shop, "http://127.0.0.1:1/gone-by-now")
+    with transaction(shop.folder.engine) as session:
+        (claim,) = jobs.claim(session, Kind.VERIFY, most=1, now=datetime.now(UTC))
+        jobs.fetched(session, claim, blob)
+        jobs.release(session, claim, now=datetime.now(UTC))
+    assert checked(shop, fetching, job).state is State.DONE

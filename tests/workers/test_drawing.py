@@ -15,7 +15,9 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from provenance import jobs, pictures, previews
+from provenance.blobs import Blobs, Digest, Unreachable
 from provenance.callers import Quota
+from provenance.counts import Tally
 from provenance.database import snapshot, transaction
 from provenance.jobs import ATTEMPTS, Claim, Fault, Kind, State
 from provenance.keyring import UnknownKey
@@ -230,7 +232,7 @@ def test_a_sweep_sends_what_it_takes_back(shop: Shop) -> None:
     with transaction(shop.folder.engine) as session:
         past = datetime.now(UTC) - timedelta(hours=1)
         jobs.claim(session, Kind.GENERATE, most=1, now=past)
-    sweep(shop.folder.engine, lambda kind, id: sent.append((kind, id)))
+    sweep(shop.folder.engine, Tally(), lambda kind, id: sent.append((kind, id)))
     assert sent == [("generate", job.id)]
     assert shop.read(job).state is State.QUEUED
 
@@ -271,3 +273,22 @@ def test_a_format_that_cannot_carry_the_policy_s_label_is_a_bad_wish(shop: Shop)
         pass
     assert shop.read(jobs_[0]).fault is Fault.BAD_WISH
     assert shop.read(jobs_[1]).state is State.DONE
+
+
+class Gone(Blobs):
+    """Blobs that do not answer."""
+
+    def put(self, data: bytes) -> Digest:
+        raise Unreachable("nobody there")
+
+
+def test_blobs_that_do_not_answer_cost_a_job_no_attempt(shop: Shop) -> None:
+    job, studio = shop.draw(), shop.studio
+    gone = replace(studio, blobs=Gone(shop.blobs.folder))
+    for _ in range(ATTEMPTS + 1):
+        with pytest.raises(Unreachable):
+            draw_next(gone)
+        found = shop.read(job)
+        assert (found.state, found.attempts) == (State.QUEUED, 0)
+    assert draw_next(studio) == 1
+    assert shop.read(job).state is State.DONE

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from uuid import uuid4
 
 import pytest
 from celery import Celery
 
-from workers.queue import QUEUES, connect
+from workers.queue import QUEUES, SECONDS, answers, connect
 
 BROKER = "amqp://guest:guest@127.0.0.1:5672//"
 
@@ -24,8 +25,19 @@ def test_a_broker_that_is_gone_leaves_the_job_to_the_sweep(
     with socket.socket() as free, caplog.at_level(logging.WARNING):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-        connect(f"amqp://guest:guest@127.0.0.1:{port}//", "x")("generate", "the-id")
+        broker = f"amqp://guest:guest@127.0.0.1:{port}//"
+        connect(broker, "x")("generate", "the-id")
+        assert not answers(broker)
     assert "the-id stays for the sweep" in caplog.text
+
+
+def test_a_broker_that_takes_connections_and_says_nothing_does_not_answer() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.monotonic()
+        assert not answers(f"amqp://guest:guest@127.0.0.1:{silent.getsockname()[1]}//")
+        assert time.monotonic() - started < 10 * SECONDS
 
 
 def test_a_message_is_a_name_and_an_id_in_json() -> None:
@@ -33,6 +45,7 @@ def test_a_message_is_a_name_and_an_id_in_json() -> None:
         socket.create_connection(("127.0.0.1", 5672), timeout=1).close()
     except OSError:
         pytest.skip("no RabbitMQ on 127.0.0.1:5672")
+    assert answers(BROKER)
     queues = f"countermark-test-{uuid4().hex}"
     name = f"{queues}.{QUEUES['verify']}"
     with Celery(broker=BROKER).connection() as connection, connection.channel() as channel:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,3 +86,15 @@ def test_a_child_that_ignores_the_request_is_ended(
     stop.set()
     thread.join()
     assert not lives(noted(file)[0])
+
+
+def test_a_child_that_was_born_too_late_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only if its parent is gone, which process 1 of a container is not."""
+    signals: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: signals.append(number))
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    serve._end_with(1)
+    assert signals == []
+    serve._end_with(4711)
+    assert signals == [signal.SIGTERM]

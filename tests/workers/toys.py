@@ -101,7 +101,7 @@ def generator(folder: Path, *, sure: float = 0.0, levels: int = CODES) -> tuple[
         codec=Weights("none", DIGEST),
         reader=Weights("none", b"\x07" * 32),
         pairs=str(pairs),
-        build_model=lambda weights: model,
+        build_model=lambda weights, device: model,
         build_codec=lambda *weights: codec,
     )
     return Generator("toy", spec, model, codec), Marker("toy", spec, codec)

@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import uvicorn
 from rich.console import Console
 from sqlalchemy.orm import Session
 
@@ -19,11 +20,11 @@ from provenance.ledger.dating import all_timestamps, keep_timestamp
 from provenance.ledger.encoding import printable
 from provenance.ledger.errors import LedgerError, NotLogged
 from provenance.ledger.export import export_log
-from provenance.ledger.log import find_entries, latest_checkpoint, log_size, prove, prove_growth
+from provenance.ledger.log import find_entries, log_size, prove
 from provenance.ledger.note import MAX_NOTE_BYTES, format_vkey, parse_vkey
 from provenance.ledger.proof import format_proof
 from provenance.ledger.tiles import check_tiles, open_tiles
-from provenance.ledger.witness import MAX_REQUEST_BYTES, Request, format_request
+from provenance.ledger.witness import MAX_REQUEST_BYTES, format_request
 from provenance.timestamp import (
     MAX_RESPONSE_BYTES,
     open_timestamp,
@@ -31,8 +32,10 @@ from provenance.timestamp import (
     request_timestamp,
 )
 from workers.commands import Usage
-from workers.folder import data_folder, open_folder
+from workers.cosigning import ask, growth, parse_witnesses, signed_note
+from workers.folder import DataFolder, data_folder, open_folder
 from workers.witness import answer, load_witness, make_witness
+from workers.witness_http import WitnessDoor
 
 MAX_ROOTS = 1_000_000  # bytes of a PEM file
 
@@ -62,20 +65,30 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def register_witness(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Two machines: new and sign are the witness's, ask and keep the log's."""
+    """Two machines: new, sign and serve are the witness's, ask and keep the log's."""
     new = steps.add_parser("new", help="the witness: make a key and an empty state, print its vkey")
     new.add_argument("name", metavar="NAME")
     new.set_defaults(run=run_witness_new)
-    ask = steps.add_parser("ask", help="the log: how it grew since the witness last signed")
-    ask.add_argument("--since", type=int, default=0, metavar="SIZE", help="of the witness's state")
-    ask.add_argument("--out", type=Path, required=True, metavar="REQUEST")
+    ask = steps.add_parser("ask", help="the log: have it signed, or write what is to be signed")
+    where = ask.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url", metavar="URL", help="of a witness that answers over HTTP")
+    where.add_argument("--out", type=Path, metavar="REQUEST", help="a file to take there instead")
+    ask.add_argument("--witness", metavar="VKEY", help="the key of the witness at the URL")
+    ask.add_argument("--since", type=int, metavar="SIZE", help="of the witness's state, for --out")
     ask.set_defaults(run=run_witness_ask)
     sign = steps.add_parser("sign", help="the witness: sign it if it extends what was signed")
     sign.add_argument("request", type=Path, metavar="REQUEST")
     sign.add_argument("--log", required=True, metavar="VKEY", help="the log's verifier key")
     sign.add_argument("--out", type=Path, required=True, metavar="CHECKPOINT")
     sign.set_defaults(run=run_witness_sign)
-    for step in (new, sign):
+    serve = steps.add_parser("serve", help="the witness: sign over HTTP, as tlog-witness says")
+    serve.add_argument(
+        "--log", action="append", required=True, metavar="VKEY", help="the log's keys, of one name"
+    )
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8001)
+    serve.set_defaults(run=run_witness_serve)
+    for step in (new, sign, serve):
         step.add_argument("--key", type=Path, required=True, metavar="FILE", help="the secret key")
         step.add_argument("--state", type=Path, required=True, metavar="FILE")
     keep = steps.add_parser("keep", help="the log: keep the signed checkpoint")
@@ -184,13 +197,29 @@ def run_witness_new(options: argparse.Namespace, console: Console) -> int:
 
 
 def run_witness_ask(options: argparse.Namespace, console: Console) -> int:
-    """Write what a witness needs to sign the latest checkpoint."""
-    with open_folder(data_folder(os.environ)) as folder, snapshot(folder.engine) as session:
-        note = signed_note(session)
-        size = open_checkpoint(note, folder.keyring.log_verifiers()).checkpoint.size
-        proof = prove_growth(session, options.since, size) if options.since else ()
-    write_file(options.out, format_request(Request(options.since, proof, note)))
-    say(console, f"wrote {options.out}: from size {options.since} to {size}")
+    """Have a witness sign the latest checkpoint, or write what it needs to do so."""
+    if (options.url is None) != (options.witness is None):
+        raise Usage("--url and --witness go together")
+    if options.url is not None and options.since is not None:
+        raise Usage("a witness at a URL says itself where it is: --since is for --out")
+    with open_folder(data_folder(os.environ)) as folder:
+        if options.url is not None:
+            return ask_witness(folder, f"{options.witness} {options.url}", console)
+        log = folder.keyring.log_verifiers()
+        with snapshot(folder.engine) as session:
+            request = growth(session, signed_note(session), log, options.since or 0)
+    write_file(options.out, format_request(request))
+    size = open_checkpoint(request.checkpoint, log).checkpoint.size
+    say(console, f"wrote {options.out}: from size {request.old_size} to {size}")
+    return 0
+
+
+def ask_witness(folder: DataFolder, named: str, console: Console) -> int:
+    """Have a witness that answers over HTTP sign the latest checkpoint."""
+    (witness,) = parse_witnesses(named)
+    new = ask(folder.engine, folder.keyring.log_verifiers(), witness)
+    had = "kept the signature of" if new else "has the signature already of"
+    say(console, f"{had} {witness.key.name}")
     return 0
 
 
@@ -202,6 +231,26 @@ def run_witness_sign(options: argparse.Namespace, console: Console) -> int:
     write_file(options.out, note)
     size = open_checkpoint(note, log).checkpoint.size
     say(console, f"wrote {options.out}: {witness.name} has now signed size {size}")
+    return 0
+
+
+def run_witness_serve(options: argparse.Namespace, console: Console) -> int:
+    """Sign as the witness, until told to stop, for whoever brings a checkpoint of the log."""
+    log = [parse_vkey(key) for key in options.log]
+    if len({key.name for key in log}) != 1:
+        raise Usage("the keys of a log share one name: a witness of two logs is two witnesses")
+    options.state.stat()  # a state that is lost must not look like one that is new
+    door = WitnessDoor(log, load_witness(options.key), options.state)
+    say(console, f"{door.witness.name} signs for {log[0].name} at {options.host}:{options.port}")
+    uvicorn.run(
+        door,
+        host=options.host,
+        port=options.port,
+        lifespan="off",
+        log_level="warning",
+        server_header=False,
+        limit_concurrency=64,
+    )
     return 0
 
 
@@ -238,14 +287,6 @@ def run_timestamp_keep(options: argparse.Namespace, console: Console) -> int:
         dated = keep_timestamp(session, Timestamp(note, response), log=log, roots=roots)
     say(console, f"size {dated.checkpoint.size} was signed by {dated.at.isoformat()}")
     return 0
-
-
-def signed_note(session: Session) -> bytes:
-    """The latest checkpoint."""
-    note = latest_checkpoint(session)
-    if note is None:
-        raise NotLogged("the log has no checkpoint: run `countermark log checkpoint` first")
-    return note
 
 
 def beside(stem: Path, ending: str) -> Path:

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         pass  # whole, and its tables are up to date, before the first child asks
     with alone(place):
         address = f"http://{options.host}:{options.port}"
-        console.print(f"serving on {address}, described at {address}/openapi.json", markup=False)
+        console.print(f"the page: {address}/  the API: {address}/openapi.json", markup=False)
         serve(options.host, options.port, os.environ)
     return 0
 

@@ -5,15 +5,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import uvicorn
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from provenance.database import transaction
 from provenance.ledger.log import Draft, append
 from provenance.ledger.note import format_vkey
+from tests.api.serving import serving
 from tests.provenance.authority import authority
 from tests.provenance.ledger.logs import picture
 from workers.command import main
 from workers.folder import make, open_folder
+from workers.witness_http import WitnessDoor
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GIVEN = authority()
@@ -117,6 +120,49 @@ def test_a_witness_elsewhere_signs_only_what_extends_what_it_signed(
     assert log("prove", "--entry", 0, "--out", "p") == 0
     assert main(["proof", "check", "p", "--key", key, "--witness", witness]) == 0
     assert log("check") == 0
+
+
+def test_a_witness_that_answers_over_http_is_asked_by_its_address(
+    key: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = ["--key", "w.key", "--state", "w.state"]
+    log("witness", "new", "w.example", *there)
+    witness = said(capsys)
+    doors: list[WitnessDoor] = []
+    monkeypatch.setattr(uvicorn, "run", lambda door, **_: doors.append(door))
+    assert log("witness", "serve", "--log", key, *there) == 0
+    assert "w.example signs for example.com/log at 127.0.0.1:8001" in said(capsys)
+    record("a")
+    log("checkpoint")
+    with serving(doors[0]) as url:
+        asked = ["witness", "ask", "--url", url, "--witness", witness]
+        assert log(*asked) == 0
+        assert "kept the signature of w.example" in said(capsys)
+        assert log(*asked) == 0
+        assert "has the signature already" in said(capsys)
+    assert log("prove", "--entry", 0, "--out", "p") == 0
+    assert main(["proof", "check", "p", "--key", key, "--witness", witness]) == 0
+    record("b")
+    log("checkpoint")
+    capsys.readouterr()
+    assert log(*asked) == 2
+    assert "refused" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--url", "http://127.0.0.1:1"],
+        ["--out", "q", "--witness", "x"],
+        ["--url", "http://127.0.0.1:1", "--witness", "x", "--since", "1"],
+    ],
+)
+def test_ask_refuses_options_that_do_not_go_together(
+    key: str, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert log("witness", "ask", *wrong) == 2
+    assert "--" in said(capsys)
+    assert not Path("q").exists()
 
 
 def test_a_witness_without_its_state_or_with_an_open_key_signs_nothing(
