@@ -48,9 +48,11 @@ def main() -> None:
         outcomes = {name: _killed(name, programs, options) for name in names}
         _say(kills.table(outcomes), options.docs)
     else:
+        alone = load.direct()
         for name in names:
             with _installed(name, programs) as running:
-                for one in load.tables(name, running, uploads(16), seconds=options.seconds):
+                made = load.tables(name, running, uploads(16), seconds=options.seconds, alone=alone)
+                for one in made:
                     _say(one, options.docs)
 
 

@@ -1,82 +1,126 @@
 """How much the service does at once: checks, reads of records, drawings, with 1 to 64 clients.
 
-Closed loops: each client asks, waits for the answer, and asks again. Latencies are what a client
-sees, connection and all; a request that fails ends the measurement.
+Closed loops: each client keeps one connection, asks, waits for the answer, and asks again. The
+clients are threads of one process on the same machine, so they take part of what is measured.
+Latencies are what a client sees; a request that fails ends the measurement. Drawing is compared
+with the same marked drawings made without a service, just before.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import count
 
+from bench.marks.drawings import bench_key
 from bench.marks.page import Table
 from bench.serving.kills import lift_quotas
 from bench.serving.running import Running
+from generators.catalog import load_generator
+from generators.sampling import Request
+from workers.generate import BATCH, How, attempt
+from workers.marking import Kind, Marker
 
+MODEL = "icons-128"
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
-WAIT = "wait=60"
+PATIENCE = 120.0  # seconds for one answer; more than a request may wait
 HEADER = ("clients", "a second", "p50 ms", "p99 ms")
+WAITING = {"Prefer": "wait=60"}
+PICTURE = {"Content-Type": "application/octet-stream", **WAITING}
+WISH = {"Content-Type": "application/json", **WAITING}
 
-Ask = Callable[[int], None]
+
+class Caller:
+    """One client with a connection of its own."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        self._token = token
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Raises RuntimeError unless the answer is 200."""
+        authorized = {"Authorization": f"Bearer {self._token}", **headers}
+        self._connection.request(method, path, body, authorized)
+        answer = self._connection.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{method} {path}: {answer.status} {said[:300]!r}")
+
+
+Ask = Callable[[Caller], None]
+
+
+def direct(rounds: int = 3) -> float:
+    """Marked drawings a second without a service, in full batches; the best of some rounds."""
+    generator = load_generator(MODEL)
+    marker, how = Marker(MODEL, generator.spec, generator.codec), How(Kind.TRADE, bench_key())
+    rates = []
+    for first in range(0, (rounds + 1) * BATCH, BATCH):
+        wishes = [Request(_prompt(number), number) for number in range(first, first + BATCH)]
+        start = time.monotonic()
+        attempt(generator, marker, wishes, how)
+        rates.append(BATCH / (time.monotonic() - start))
+    return max(rates[1:])
 
 
 def tables(
-    name: str, running: Running, uploads: Sequence[bytes], *, seconds: float
+    name: str, running: Running, uploads: Sequence[bytes], *, seconds: float, alone: float
 ) -> Iterator[Table]:
-    """The three tables of an installation."""
+    """The three tables of an installation; `alone` is how fast drawing is without it."""
     lift_quotas(running)
-    client, numbers = running.client, count()
+    numbers = count()
 
-    def check(_: int) -> None:
+    def check(caller: Caller) -> None:
         data = uploads[next(numbers) % len(uploads)]
-        _done(client.once("POST", "/v1/verifications?search=quick", data, _HEADERS))
+        caller.ask("POST", "/v1/verifications?search=quick", data, PICTURE)
 
-    def draw(_: int) -> None:
+    def draw(caller: Caller) -> None:
         number = next(numbers)
-        wish = {"model": "icons-128", "prompt": f"a red apple, {number}", "seed": number}
-        headers = {"Content-Type": "application/json", "Prefer": WAIT}
-        _done(client.once("POST", "/v1/generations", json.dumps(wish).encode(), headers))
+        wish = {"model": MODEL, "prompt": _prompt(number), "seed": number}
+        caller.ask("POST", "/v1/generations", json.dumps(wish).encode(), WISH)
 
-    draw(0)  # so that there is a record to read
-    read = _reader(running)
-    for what, ask in (("check", check), ("read", read), ("draw", draw)):
-        rows = tuple(_point(clients, ask, seconds) for clients in CLIENTS)
-        said = (f"{name}, {seconds:g} s a point.",)
-        yield Table(f"load-{name}-{what}", HEADER, rows, said)
+    def read(caller: Caller) -> None:
+        caller.ask("GET", "/v1/records/0", b"", {})
 
-
-_HEADERS = {"Content-Type": "application/octet-stream", "Prefer": WAIT}
-
-
-def _reader(running: Running) -> Ask:
-    deadline = time.monotonic() + 30
-    while running.client.once("GET", "/v1/records/0")[0] != 200:
-        if time.monotonic() > deadline:
-            raise TimeoutError("no record to read")
-        time.sleep(0.1)
-    return lambda _: _done(running.client.once("GET", "/v1/records/0"))
+    with closing(_caller(running)) as first:
+        draw(first)  # so that there is a record to read
+    said = f"{name}, {seconds:g} s a point."
+    for what, ask in (("check", check), ("read", read)):
+        rows = tuple(_point(running, clients, ask, seconds) for clients in CLIENTS)
+        yield Table(f"load-{name}-{what}", HEADER, rows, (said,))
+    rows = tuple(_point(running, clients, draw, seconds) for clients in CLIENTS)
+    best = max(float(row[1]) for row in rows)
+    beside = f"Without a service, in batches of {BATCH}: {alone:.2f} a second; {best / alone:.0%}."
+    yield Table(f"load-{name}-draw", HEADER, rows, (said, beside))
 
 
-def _done(answer: tuple[int, bytes]) -> None:
-    status, body = answer
-    if status != 200:
-        raise RuntimeError(f"{status}: {body[:300]!r}")
+def _prompt(number: int) -> str:
+    return f"a red apple, {number}"
 
 
-def _point(clients: int, ask: Ask, seconds: float) -> tuple[str, ...]:
+def _caller(running: Running) -> Caller:
+    return Caller(running.port, running.client.token)
+
+
+def _point(running: Running, clients: int, ask: Ask, seconds: float) -> tuple[str, ...]:
     """One row: how many answers a second, and how long they took."""
     end, latencies, lock = time.monotonic() + seconds, list[float](), threading.Lock()
 
-    def loop(number: int) -> None:
-        while (start := time.monotonic()) < end:
-            ask(number)
-            with lock:
-                latencies.append(time.monotonic() - start)
+    def loop(_: int) -> None:
+        with closing(_caller(running)) as caller:
+            while (start := time.monotonic()) < end:
+                ask(caller)
+                with lock:
+                    latencies.append(time.monotonic() - start)
 
     begun = time.monotonic()
     with ThreadPoolExecutor(clients) as pool:
