@@ -102,6 +102,7 @@ class ToyWorker:
         self._engine, self._blobs, self._ring, self._anchor = engine, Blobs(blobs), ring, anchor
         self._stop = threading.Event()
         self._resting = threading.Event()
+        self._paused = threading.Event()
         self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -128,9 +129,14 @@ class ToyWorker:
         with self._turn:
             return
 
+    def pause(self) -> None:
+        """Leave a slow drawing unfinished, all its previews shown, until `resume`."""
+        self._paused.set()
+
     def resume(self) -> None:
         """Work again."""
         self._resting.clear()
+        self._paused.clear()
 
     def sign(self) -> None:
         """A checkpoint over all that is recorded now."""
@@ -185,6 +191,8 @@ class ToyWorker:
                 jobs.report(session, [claim], done=step, total=4)
                 previews.show(session, claim, [Preview(0, step, png(f"preview {step}"))])
             self._stop.wait(0.15)
+        while self._paused.is_set() and not self._stop.is_set():
+            self._stop.wait(_LOOK)
 
     def _draw(self, session: Session, claim: Claim, data: bytes) -> dict[str, Any]:
         job, request = claim.job, claim.job.wish.request

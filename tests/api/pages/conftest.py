@@ -1,4 +1,7 @@
-"""One browser for all tests, one service that runs for those of a module."""
+"""One browser and one service that runs, for the tests of a module.
+
+A browser does not outlive its module: while it is open no other test can run an event loop.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tests.api.pages.browser import Visitor, chromium, visiting
 from tests.api.serving import serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened

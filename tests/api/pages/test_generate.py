@@ -22,8 +22,12 @@ def draw(visitor: Visitor, prompt: str, count: str = "1") -> None:
 
 
 def test_previews_fill_in_and_the_pictures_come_with_their_papers(member: Visitor) -> None:
-    draw(member, f"an apple, drawn {SLOW}", count="2")
-    expect(member.page.locator("#previews img").first).to_be_visible()
+    member.here.worker.pause()
+    try:
+        draw(member, f"an apple, drawn {SLOW}", count="2")
+        expect(member.page.locator("#previews img").first).to_be_visible()
+    finally:
+        member.here.worker.resume()
     made = member.page.locator("figure.made")
     expect(made).to_have_count(2)
     first = made.first
