@@ -116,7 +116,7 @@ def test_bad_files_get_a_line_each_and_good_ones_are_still_judged(
     [
         (["generate", "a fox", "--count", "0"], "--count must be between 1 and 64, not 0"),
         (["generate", "   "], "PROMPT must have 1 to 500 characters"),
-        (["generate", "a fox", "--out", "f.jpg"], "--out must end in .png"),
+        (["generate", "a fox", "--out", "f.gif"], "--out must end in .png"),
         (["generate", "a fox", "--out", "no/f.png"], "there is no folder no"),
         (["generate", "a fox", "--seed", "-1"], "seed must be between 0"),
         (["generate", "a fox", "--model", "x"], "no model is called 'x'; there are: icons-128"),

@@ -20,10 +20,11 @@ from provenance.ledger.policy import parse_policy
 from provenance.ledger.record import Picture
 from provenance.pki import TEST_ORGANIZATION
 from provenance.robustness.attacks import Attack, find
-from workers.commands import Usage, add_quality, encoding
+from workers.commands import Usage
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
 from workers.generate import How, Marked, generate
 from workers.marking import Kind, Marker
+from workers.outfile import add_quality, encoding
 from workers.seal import Sealed, seal
 
 MOST = 64  # pictures a call

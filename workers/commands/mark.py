@@ -16,10 +16,11 @@ from provenance.files import write_file
 from provenance.image import read_file, read_image
 from provenance.manifest.read import read_parent
 from provenance.watermark.keys import Key
-from workers.commands import Usage, add_quality, encoding
+from workers.commands import Usage
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
 from workers.mark import MarkedUpload, mark
 from workers.marking import load_marker
+from workers.outfile import add_quality, encoding
 from workers.perceptual import installed
 from workers.seal import Sealed, seal_upload
 from workers.softbinding import fresh_number, shown
