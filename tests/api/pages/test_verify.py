@@ -99,6 +99,7 @@ def test_it_can_be_done_with_the_keyboard_alone(visitor: Visitor) -> None:
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "file":
             break
+    expect(page.locator("#file")).to_be_focused()
     with page.expect_file_chooser() as waiting:
         page.keyboard.press("Enter")
     waiting.value.set_files(

@@ -30,7 +30,7 @@ def test_the_line_says_what_the_mark_survives(
 ) -> None:
     assert generate("a.png", "--survive", "jpeg-75") == 0
     shown = re.search(
-        r"mark of (\d) nats, .*probability \S+, after jpeg-75 ([^;]+);", capsys.readouterr().out
+        r"mark of (\d+) nats, .*probability \S+, after jpeg-75 ([^;]+);", capsys.readouterr().out
     )
     assert shown is not None
     assert float(shown[2]) <= 1e-9
