@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("what", choices=["kills", "load"])
     parser.add_argument("--jobs", type=int, default=1000, metavar="N", help="of kills")
     parser.add_argument("--seconds", type=float, default=20.0, help="a point of load")
+    parser.add_argument("--of", choices=load.KINDS, action="append", help="one kind of load")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--on", choices=list(INSTALLATIONS), action="append")
     parser.add_argument("--toy", action="store_true", help="draw grey patches, not icons")
@@ -51,7 +52,14 @@ def main() -> None:
         alone = load.direct()
         for name in names:
             with _installed(name, programs) as running:
-                made = load.tables(name, running, uploads(16), seconds=options.seconds, alone=alone)
+                made = load.tables(
+                    name,
+                    running,
+                    uploads(16),
+                    seconds=options.seconds,
+                    alone=alone,
+                    kinds=options.of or load.KINDS,
+                )
                 for one in made:
                     _say(one, options.docs)
 

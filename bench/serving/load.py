@@ -111,7 +111,7 @@ def tables(
     asked: dict[str, Ask] = {"check": check, "read": read, "draw": draw}
     for what in kinds:
         rows = tuple(_point(running, clients, asked[what], seconds) for clients in CLIENTS)
-        beside = ()
+        beside: tuple[str, ...] = ()
         if what == "draw":
             best = max(float(row[1]) for row in rows) / alone
             beside = (
@@ -144,7 +144,7 @@ def _point(running: Running, clients: int, ask: Ask, seconds: float) -> tuple[st
         list(pool.map(loop, range(clients)))
     spent = time.monotonic() - begun
     p50, p99 = _quantile(latencies, 0.50), _quantile(latencies, 0.99)
-    return str(clients), f"{len(latencies) / spent:.1f}", f"{1e3 * p50:.0f}", f"{1e3 * p99:.0f}"
+    return str(clients), f"{len(latencies) / spent:.2f}", f"{1e3 * p50:.0f}", f"{1e3 * p99:.0f}"
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
