@@ -33,7 +33,7 @@ def connect(url: str) -> Engine:
     """An engine for `sqlite:///file` or `postgresql+psycopg://host/name`, not yet connected."""
     match make_url(url).get_backend_name():
         case "postgresql":
-            return create_engine(url, pool_pre_ping=True, connect_args={"options": _options(url)})
+            return create_engine(url, pool_pre_ping=True)
         case "sqlite":
             engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
             event.listen(engine, "connect", _configure_sqlite)
@@ -63,16 +63,6 @@ def snapshot(engine: Engine) -> Iterator[Session]:
     ):
         yield session
         session.rollback()
-
-
-def _options(url: str) -> str:
-    """What a connection to PostgreSQL begins with: the URL's own options, and no compiler.
-
-    For a table of which it knows little the planner takes a look at thirty rows for an expensive
-    query, and compiles it for 40 ms.
-    """
-    own = make_url(url).query.get("options", ())
-    return " ".join((*([own] if isinstance(own, str) else own), "-c jit=off"))
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:

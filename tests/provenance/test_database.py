@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from provenance import database
 from provenance.database import Busy, UnknownDatabase, connect, snapshot, transaction
 from provenance.tables import EntryRow, LookupRow
-from tests.databases import KINDS, empty_database, migrated_database
+from tests.databases import KINDS, migrated_database
 
 
 @pytest.fixture(params=KINDS)
@@ -127,13 +127,3 @@ def test_two_sqlite_transactions_never_read_the_same_state(tmp_path: Path) -> No
                 check=True,
             )
         assert ran.stdout.strip() == "database is locked"
-
-
-def test_postgresql_compiles_nothing_and_keeps_the_options_of_the_url(tmp_path: Path) -> None:
-    with empty_database("postgresql", tmp_path) as server:
-        url = sa.make_url(server).update_query_dict({"options": "-c work_mem=5MB"})
-        engine = connect(url.render_as_string(hide_password=False))
-        with snapshot(engine) as session:
-            assert session.scalar(sa.text("SHOW jit")) == "off"
-            assert session.scalar(sa.text("SHOW work_mem")) == "5MB"
-        engine.dispose()
