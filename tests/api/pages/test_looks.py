@@ -113,8 +113,11 @@ def test_the_front_page_is_painted_at_once(tour: Tour) -> None:
     times = []
     for _ in range(15):  # the best of some: other work on the machine is not what is measured
         tour.visitor.go("/")
-        tour.visitor.page.wait_for_function(f"{PAINTED}.length")
-        times.append(tour.visitor.page.evaluate(PAINTED)[0])
+        painted = tour.visitor.page.evaluate(PAINTED)
+        while not painted:  # waiting inside the page would need the eval that its policy forbids
+            tour.visitor.page.wait_for_timeout(20)
+            painted = tour.visitor.page.evaluate(PAINTED)
+        times.append(painted[0])
         if min(times) < PAINT:
             break
     assert min(times) < PAINT, times

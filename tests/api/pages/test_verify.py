@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, expect
+from playwright.sync_api import Browser, FileChooser, FilePayload, Page, TimeoutError, expect
 
 from bench.serving.proxy import Proxy
 from tests.api.installations import Installed
@@ -90,6 +90,19 @@ def test_it_works_without_scripts(browser: Browser, address: str, here: Installe
         expect(plain.page.locator("main")).to_contain_text("image/png, image/jpeg, image/webp")
 
 
+def opened_by_key(page: Page) -> FileChooser:
+    """What a key opens on the focused field; a browser without a window now and then drops one."""
+    page.bring_to_front()
+    for key in ("Enter", "Space", "Enter", "Space"):
+        try:
+            with page.expect_file_chooser(timeout=5_000) as waiting:
+                page.keyboard.press(key)
+            return waiting.value
+        except TimeoutError:
+            continue
+    raise AssertionError("no key opens the choice of a file")
+
+
 def test_it_can_be_done_with_the_keyboard_alone(visitor: Visitor) -> None:
     visitor.go("/")
     page = visitor.page
@@ -100,9 +113,8 @@ def test_it_can_be_done_with_the_keyboard_alone(visitor: Visitor) -> None:
         if page.evaluate("document.activeElement.id") == "file":
             break
     expect(page.locator("#file")).to_be_focused()
-    with page.expect_file_chooser() as waiting:
-        page.keyboard.press("Enter")
-    waiting.value.set_files(
+    chooser = opened_by_key(page)
+    chooser.set_files(
         files=[FilePayload(name="a.png", mimeType="image/png", buffer=png("by keyboard"))]
     )
     expect(page.locator("#chosen")).to_be_visible()
