@@ -171,6 +171,7 @@ def test_a_waiting_job_says_so_survives_a_cut_and_then_comes_in(
             visitor.send(png("waits a while"))
             said = visitor.page.locator("#said")
             expect(said).to_contain_text("Waiting for a worker")
+            visitor.page.wait_for_load_state("load")  # a script that is cut off listens to nothing
             proxy.cut()
             expect(said).to_contain_text("The connection broke. The work goes on")
             proxy.mend()
