@@ -13,7 +13,7 @@ CHECKPOINTS := .data/checkpoints
 SIZES    ?= 1e3 1e4 1e5 1e6 1e7
 POSTGRES ?=
 
-.PHONY: demo test check bench bench-marks bench-provenance train
+.PHONY: demo test check bench bench-marks bench-provenance bench-erasure bench-speed train train-red bench-scales train-scales
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -45,9 +45,27 @@ bench-marks: .venv/installed $(ICONS)
 	$(BIN)/python -m bench.marks all --icons $(ICONS) --cache .data/marks \
 	    --docs docs/watermark.md $(REAL)
 
+bench-speed: .venv/installed
+	$(BIN)/python -m bench.speed
+
+bench-scales: .venv/installed
+	$(BIN)/python -m bench.scales
+
 bench-provenance: .venv/installed
 	$(BIN)/python -m bench.provenance --docs docs --sizes $(SIZES) \
 	    $(if $(POSTGRES),--postgres $(POSTGRES))
+
+bench-erasure: .venv/installed $(ICONS)
+	$(BIN)/python -m bench.erasure all --icons $(ICONS) --docs docs/erasure.md
+
+# Starts from the weights of icons-128 in generators/weights.
+train-scales: .venv/installed $(ICONS)
+	mkdir -p $(CHECKPOINTS)
+	$(BIN)/python -m generators.training.scales --icons $(ICONS) \
+	    --checkpoint $(CHECKPOINTS)/scales.pt
+	$(BIN)/python -m generators.training.export --name icons-128-scales \
+	    --transformer $(CHECKPOINTS)/scales.pt
+	@echo "Write this digest into generators/catalog.py."
 
 train: .venv/installed $(ICONS)
 	mkdir -p $(CHECKPOINTS)
@@ -70,3 +88,9 @@ train: .venv/installed $(ICONS)
 	    --codec $(CHECKPOINTS)/tuned.pt --reader $(CHECKPOINTS)/reader.pt \
 	    --finder $(CHECKPOINTS)/finder.pt
 	@echo "Write these digests into generators/catalog.py, then: $(BIN)/python -m workers.pairing"
+
+train-red: .venv/installed $(ICONS)
+	mkdir -p $(CHECKPOINTS)
+	$(BIN)/python -m generators.training.red --icons $(ICONS) --out $(CHECKPOINTS)/red.safetensors
+	$(BIN)/python -m generators.training.checker --icons $(ICONS) \
+	    --red $(CHECKPOINTS)/red.safetensors --out $(CHECKPOINTS)/checker.safetensors

@@ -46,6 +46,7 @@ Needs = Access | tuple[Scope, ...]  # any one of the scopes is enough
 
 _GENERATE, _VERIFY, _MARK = (Scope.GENERATE,), (Scope.VERIFY,), (Scope.MARK,)
 _AUDIT, _ADMIN, _FETCH = (Scope.AUDIT,), (Scope.ADMIN,), (Scope.FETCH_MANIFESTS,)
+_GENERATE_OR_ADMIN = (Scope.GENERATE, Scope.ADMIN)
 _PICTURES = (Scope.GENERATE, Scope.MARK, Scope.AUDIT)
 _ANYONE = tuple(Scope)
 
@@ -91,6 +92,10 @@ SCOPES: dict[tuple[str, str], Needs] = {
     ("GET", "/v1/appeals"): _ANYONE,
     ("GET", "/v1/appeals/{appeal}"): _ANYONE,
     ("POST", "/v1/appeals/{appeal}/answer"): _ADMIN,
+    ("GET", "/v1/policies"): _GENERATE_OR_ADMIN,
+    ("POST", "/v1/prompt-checks"): _GENERATE_OR_ADMIN,
+    ("PUT", "/v1/policies/{model}"): _ADMIN,
+    ("GET", "/v1/policies/{model}/versions"): _ADMIN,
     ("POST", "/v1/webhooks"): _ADMIN,
     ("GET", "/v1/webhooks"): _ADMIN,
     ("DELETE", "/v1/webhooks/{webhook}"): _ADMIN,

@@ -59,6 +59,8 @@ _PROBLEMS: dict[Fault, Kind] = {
     Fault.FETCH_REFUSED: Kind.FAILED,
     Fault.FETCH_FAILED: Kind.FAILED,
     Fault.FETCH_TOO_LARGE: Kind.FAILED,
+    Fault.BANNED: Kind.BANNED,
+    Fault.POLICY: Kind.FAILED,
     Fault.NO_KEY: Kind.FAILED,
     Fault.WORKER_FAILED: Kind.FAILED,
     Fault.WORKER_DIED: Kind.FAILED,
@@ -119,7 +121,12 @@ def check_done(job: Job, instance: str) -> None:
         return
     if job.state is State.FAILED:
         assert job.fault is not None, "a failed job says why"
-        raise Problem(_PROBLEMS[job.fault], f"{job.fault}: {job.detail}", instance=instance)
+        raise Problem(
+            _PROBLEMS[job.fault],
+            f"{job.fault}: {job.detail}",
+            instance=instance,
+            reasons=(job.result or {}).get("reasons", ()),
+        )
     if job.state is State.CANCELLED:
         raise Problem(Kind.ALREADY_DONE, "the job was cancelled", instance=instance)
     detail = "the job goes on; read it again"

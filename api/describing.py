@@ -7,8 +7,18 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from api import documents
-from api.documents import Fault, Finding, Generation, Image, Marking, Overlay, Progress, Verdict
+from api.documents import (
+    Fault,
+    Finding,
+    Generation,
+    Image,
+    Marking,
+    Overlay,
+    Progress,
+    Verdict,
+)
 from api.installation import Installation
+from api.reasons import Reason
 from provenance import pictures
 from provenance.jobs import Job, State
 from provenance.pictures import Picture
@@ -25,6 +35,7 @@ def generation(here: Installation, session: Session, job: Job) -> Generation:
         **_shared(job, url),
         request=job.wish.request,
         events=f"{url}/events",
+        reasons=[Reason(**one) for one in (job.result or {}).get("reasons", ())],
         images=_images(here, session, job),
     )
 

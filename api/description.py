@@ -127,6 +127,6 @@ def _kinds(operation: dict[str, Any], needs: Needs) -> Iterator[Kind]:
         yield from (Kind.KEY_REUSED, Kind.QUOTA, Kind.UNSUPPORTED_MEDIA)
     if "tags" in operation and set(operation["tags"]) & {"verify", "mark", "openai", "c2pa"}:
         yield from (Kind.UNREADABLE, Kind.CANNOT_MARK, Kind.PROBING, Kind.STILL_RUNNING)
-        yield Kind.FAILED
+        yield from (Kind.BANNED, Kind.FAILED)
     if operation["operationId"].startswith("cancel"):
         yield Kind.ALREADY_DONE

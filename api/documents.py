@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from api.reasons import Reason
 from provenance.jobs import State
 from provenance.outbound import URL_CHARACTERS, Reach, Refused, parse_url
 from provenance.wishes import BEST, LARGEST_SEED, LONGEST_PROMPT, MOST_PICTURES
@@ -39,7 +40,7 @@ MOST_EXHIBITS = 1_000  # of one evidence pack over HTTP
 LARGEST_INDEX = 2**53 - 1  # exact in every JSON reader
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """4.0 is a whole number in JSON, which has but one kind of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -72,7 +73,7 @@ Seed = Annotated[
         description="Picture k (from 0) is drawn with seed + k; the same wish and seed give the "
         "same picture. Drawn at random if left out.",
     ),
-    BeforeValidator(_whole),
+    BeforeValidator(whole),
 ]
 Marks = Annotated[
     Literal["trade", "lexical", "swap", "both"],
@@ -105,7 +106,7 @@ OutputCompression = Annotated[
         f"{BEST} (the default) the truest. A png loses nothing and takes no other value than "
         f"{BEST}.",
     ),
-    BeforeValidator(_whole),
+    BeforeValidator(whole),
 ]
 
 
@@ -129,7 +130,7 @@ class Wish(Taken):
     count: Annotated[
         int,
         Field(ge=1, le=MOST_PICTURES, description="How many pictures of this prompt."),
-        BeforeValidator(_whole),
+        BeforeValidator(whole),
     ] = 1
     seed: Seed | None = None
     mark: Marks = "trade"
@@ -208,7 +209,7 @@ class OpenAIWish(Taken):
         Annotated[
             int,
             Field(ge=1, le=MOST_PICTURES, description="How many pictures."),
-            BeforeValidator(_whole),
+            BeforeValidator(whole),
         ]
         | None
     ) = 1
@@ -307,6 +308,9 @@ class Generation(Job):
         ),
     ]
     events: Annotated[str, Field(description="Server-sent events of this job.")]
+    reasons: Annotated[
+        list[Reason], Field(description="Of each concept that a policy acted upon.")
+    ] = []
     images: list[Image]
 
 

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     RANGE = "range-not-satisfiable"
     INVALID = "invalid"
     KEY_REUSED = "idempotency-key-reused"
+    BANNED = "banned"
     CANNOT_MARK = "cannot-mark"
     UNREADABLE = "unreadable-picture"
     RATE_LIMITED = "rate-limited"
@@ -89,6 +90,10 @@ MEANING: dict[Kind, Meaning] = {
     Kind.KEY_REUSED: Meaning(
         "This Idempotency-Key was used for another request", "Use a new key for a new request."
     ),
+    Kind.BANNED: Meaning(
+        "A policy bans what was asked for or drawn",
+        "Ask for something else; `reasons` names the concept and what spoke for it.",
+    ),
     Kind.CANNOT_MARK: Meaning(
         "The picture cannot carry a mark", "Try another seed, prompt or picture."
     ),
@@ -133,6 +138,7 @@ class Problem(Exception):
         errors: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
         instance: str | None = None,
+        reasons: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -140,6 +146,7 @@ class Problem(Exception):
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
         self.instance = instance
+        self.reasons = tuple(reasons)
 
 
 def not_found(what: str) -> Problem:
@@ -150,6 +157,9 @@ def not_found(what: str) -> Problem:
 def invalid(field: str, detail: str, limit: str | None = None) -> Problem:
     """One field that is outside its limits."""
     return Problem(Kind.INVALID, f"{field}: {detail}", errors=[Fault(field, detail, limit)])
+
+
+_CODES = {Kind.BANNED: "content_policy_violation"}  # as clients of that API know it
 
 
 def document(problem: Problem, status: int, request_id: str) -> dict[str, Any]:
@@ -166,11 +176,12 @@ def document(problem: Problem, status: int, request_id: str) -> dict[str, Any]:
         "errors": [
             {"field": one.field, "detail": one.detail, "limit": one.limit} for one in problem.errors
         ],
+        **({"reasons": list(problem.reasons)} if problem.reasons else {}),
         "request_id": request_id,
         "error": {
             "message": f"{meaning.title}: {problem.detail}",
             "type": problem.kind.value,
             "param": first.field if first else None,
-            "code": problem.kind.value,
+            "code": _CODES.get(problem.kind, problem.kind.value),
         },
     }

@@ -24,6 +24,7 @@ SUBJECTS = {
     "mark": "Marking",
     "audit": "Auditing",
     "appeals": "Appeals",
+    "policies": "Policies",
     "webhooks": "Webhooks",
     "c2pa": "C2PA Soft Binding Resolution",
     "state": "State",

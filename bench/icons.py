@@ -21,7 +21,8 @@ from PIL import Image
 
 from bench.captions import Features, Gallery, rendered
 from generators.catalog import WEIGHTS, Generator, load_generator
-from generators.sampling import Drawn, Request, Unmarked, Watermark, draw
+from generators.catalog import find as find_generator
+from generators.sampling import Drawn, Request, Unerased, Unmarked, Watermark, draw
 from generators.training.icons import COLOURS, SIDE, load_icons, load_photographs, scaled
 from generators.training.things import THINGS, spoken
 from generators.training.transformer import ICON
@@ -90,7 +91,13 @@ def drawn(
     out: list[Drawn] = []
     for batch in batches(requests):
         part = marks[len(out) : len(out) + len(batch)]
-        out += draw(generator.model, generator.codec, batch, watermarks=part)
+        out += draw(
+            generator.model,
+            generator.codec,
+            batch,
+            erasures=[Unerased()] * len(batch),
+            watermarks=part,
+        )
     return out
 
 
@@ -227,7 +234,13 @@ def speed_lines(generator: Generator) -> list[Line]:
         runs = []
         for _ in range(3):
             started = time.perf_counter()
-            draw(generator.model, generator.codec, requests[:size], watermarks=[Unmarked()] * size)
+            draw(
+                generator.model,
+                generator.codec,
+                requests[:size],
+                erasures=[Unerased()] * size,
+                watermarks=[Unmarked()] * size,
+            )
             runs.append(time.perf_counter() - started)
         seconds[size] = min(runs)
     rate = 8 / seconds[8]
@@ -238,8 +251,10 @@ def speed_lines(generator: Generator) -> list[Line]:
 
 
 def size_line() -> Line:
-    """All weight files together."""
-    total = sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) / 1e6
+    """All weight files of the generator together."""
+    spec = find_generator("icons-128")
+    files = (spec.transformer.file, spec.codec.file, spec.reader.file, spec.pairs)
+    total = sum((WEIGHTS / file).stat().st_size for file in files) / 1e6
     return Line("weights in all", "<= 40 MB", f"{total:.1f} MB", total <= 40)
 
 

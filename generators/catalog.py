@@ -16,11 +16,14 @@ import torch
 from safetensors.torch import load
 from torch import nn
 
+from generators.codecs.pyramid import PyramidCodec, PyramidConfig
 from generators.codecs.vq import VQCodec, VQConfig
 from generators.devices import CPU, PlacedCodec
 from generators.interface import Codec, DiscreteModel
+from generators.pyramid import PyramidModel, PyramidTransformer, PyramidTransformerConfig
 from generators.raster import RasterConfig, RasterModel, RasterTransformer
-from generators.text import TextEncoder
+from generators.sampling import Sampling
+from generators.text import load_text
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -50,6 +53,11 @@ class Spec:
     pairs: str  # file of the codec's perfect matching, for index swap
     build_model: Callable[[Weights, torch.device], DiscreteModel]
     build_codec: Callable[[Weights, Weights, torch.device], Codec]
+    # How often a token is read back rightly, coarse to fine, of a model of several scales; what
+    # marks are weighed by, so it is as fixed as they are.
+    read_back: tuple[float, ...] = (1.0,)
+    stride: int = 8  # px a token; what was moved is searched for only at 8
+    sampling: Sampling = Sampling()  # unless a wish has its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +101,39 @@ def _read(weights: Weights) -> bytes:
 def _icons_model(weights: Weights, device: torch.device) -> DiscreteModel:
     transformer = RasterTransformer(RasterConfig())
     load_into(transformer, weights)
-    return RasterModel(transformer.to(device), TextEncoder())
+    return RasterModel(transformer.to(device), load_text())
 
 
 def _icons_codec(weights: Weights, reader: Weights, device: torch.device) -> Codec:
+    return _one_scale(weights, reader).to(device)
+
+
+def _one_scale(weights: Weights, reader: Weights) -> VQCodec:
     codec = VQCodec(VQConfig())
     load_into(codec, weights, reader)
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return codec.to(device)
+    return codec
 
+
+def _scales_model(weights: Weights, device: torch.device) -> DiscreteModel:
+    transformer = PyramidTransformer(PyramidTransformerConfig())
+    load_into(transformer, weights)
+    codebook = _one_scale(ICONS_CODEC, ICONS_READER).codebook.to(device)
+    return PyramidModel(transformer.to(device), codebook, load_text())
+
+
+def _scales_codec(weights: Weights, reader: Weights, device: torch.device) -> Codec:
+    return PyramidCodec(_one_scale(weights, reader).to(device), PyramidConfig())
+
+
+ICONS_CODEC = Weights(
+    "icons-128-codec.safetensors",
+    bytes.fromhex("c59e6ef659b8b1379c5b8a43b8ef1082bc6bebf9bbb74cb715435733858f5dc7"),
+)
+ICONS_READER = Weights(
+    "icons-128-reader.safetensors",
+    bytes.fromhex("7dcabfecb25707ff73d7efac2a845d8498e11dc16002953a4c6e2982ef53066c"),
+)
 
 GENERATORS: dict[str, Spec] = {
     "icons-128": Spec(
@@ -112,17 +144,26 @@ GENERATORS: dict[str, Spec] = {
             "icons-128.safetensors",
             bytes.fromhex("40ca76d5f9dd136594f0ce3e3d164c34b003ed133d62777121959db785941caa"),
         ),
-        codec=Weights(
-            "icons-128-codec.safetensors",
-            bytes.fromhex("c59e6ef659b8b1379c5b8a43b8ef1082bc6bebf9bbb74cb715435733858f5dc7"),
-        ),
-        reader=Weights(
-            "icons-128-reader.safetensors",
-            bytes.fromhex("7dcabfecb25707ff73d7efac2a845d8498e11dc16002953a4c6e2982ef53066c"),
-        ),
+        codec=ICONS_CODEC,
+        reader=ICONS_READER,
         pairs="icons-128-pairs.safetensors",
         build_model=_icons_model,
         build_codec=_icons_codec,
+    ),
+    "icons-128-scales": Spec(
+        draws="one thing in the style of 3D icons, 128 px, scale by scale",
+        licence="Apache-2.0; trained on MIT-licensed icons and permissively licensed photographs",
+        side=128,
+        transformer=Weights(
+            "icons-128-scales.safetensors",
+            bytes.fromhex("730692f6c21d4e9735ae76292aa4a423f2bd7166845c7a77d507258a9219743c"),
+        ),
+        codec=ICONS_CODEC,
+        reader=ICONS_READER,
+        pairs="icons-128-pairs.safetensors",
+        build_model=_scales_model,
+        build_codec=_scales_codec,
+        read_back=(0.2, 0.1, 0.15, 0.15, 0.97),
     ),
 }
 

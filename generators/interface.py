@@ -3,14 +3,15 @@
 A model is opened for a batch of prompts and then alternates `propose` (where to sample next, and
 the logits of every branch there) with `commit` (the tokens chosen). A site may hold one position
 (raster order), a whole scale, or any set of positions, so that further families fit the same loop.
-Letters: R branches, B requests, n positions of a site, V codes, d code dimensions.
+Letters: B requests, K further branches of all requests, n positions of a site, V codes, d code
+dimensions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -29,32 +30,75 @@ class Codebook:
 
 @dataclass(frozen=True)
 class Layout:
-    """The token grid of a picture, read row by row."""
+    """The token grid of a picture, read row by row, and those of coarser scales, if it has any.
+
+    With several scales, the tokens of a picture are one row, coarse to fine.
+    """
 
     height: int
     width: int
+    coarser: tuple[tuple[int, int], ...] = ()
 
     @property
     def tokens(self) -> int:
-        return self.height * self.width
+        return self.height * self.width + sum(height * width for height, width in self.coarser)
+
+    @property
+    def scales(self) -> int:
+        return 1 + len(self.coarser)
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a step samples: flat positions (n,) of a stream, and the scale if it has several."""
+    """Where a step samples: flat positions (n,) of a stream, and the scale if it has several.
+
+    Positions are (B, n) where each request has its own. `noise` is set where tokens are drawn for
+    the time being: by how many Gumbel numbers the order of what stays is shaken (see Provisional).
+    `guided` is how much of the guidance beyond 1 holds here: VAR guides fine scales more than
+    coarse ones.
+    """
 
     stream: str
     step: int
     steps: int
     scale: int | None
     positions: Tensor
+    guided: float = 1.0
+    noise: float | None = None
+
+    def guidance(self, asked: float) -> float:
+        """The guidance that holds here of what was asked for."""
+        return asked if self.guided == 1 else 1 + self.guided * (asked - 1)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a picture is asked for, what is taken out of that, and what it is drawn away from.
+
+    `without` are phrases whose directions are projected out of the prompt's states; every text of
+    `against` is a further branch over the same tokens. A model that can do neither raises
+    `Unsupported`; it never leaves them out.
+    """
+
+    text: str
+    without: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+
+
+class Unsupported(ValueError):
+    """What a generator cannot do with a prompt; the text says which generator and what."""
 
 
 class Proposal(NamedTuple):
-    """A site and the logits there: (2, B, n, V), with the prompt first, without it second."""
+    """A site and the logits there, of every branch.
+
+    (2, B, n, V) with the prompts first and without them second; and (K, n, V) with the branches
+    that prompts are drawn against: those of the first request, then of the next.
+    """
 
     site: Site
     logits: Tensor
+    against: Tensor
 
 
 class Run(Protocol):
@@ -71,7 +115,17 @@ class Run(Protocol):
         """
 
     def tokens(self) -> Tensor:
-        """The tokens kept, (B, h, w)."""
+        """The tokens kept: (B, h, w), or (B, T) of several scales."""
+
+
+@runtime_checkable
+class Provisional(Run, Protocol):
+    """A batch whose tokens are not final when they are committed: masked models draw them anew."""
+
+    def settle(self, sure: Tensor) -> None:
+        """Keep the surest of the tokens just committed, (B, n): their log-probability where the
+        mark had favoured them, and noise.
+        """
 
 
 class DiscreteModel(Protocol):
@@ -79,26 +133,34 @@ class DiscreteModel(Protocol):
 
     layout: Layout
 
-    def open(self, prompts: Sequence[str]) -> Run:
-        """Start a batch, one prompt a row."""
+    def open(self, prompts: Sequence[Prompt]) -> Run:
+        """Start a batch, one prompt a request; raises Unsupported."""
 
 
 class Reading(NamedTuple):
-    """Tokens read from pixels, and by how much (cosine or distance) the best code won."""
+    """Tokens read from pixels, and by how much (cosine or distance) the best code won.
+
+    Of several scales these are the finest tokens, and `coarser` holds the others, coarse to fine;
+    a scale whose grid does not fit the picture is read as no tokens (B, 0, 0).
+    """
 
     tokens: Tensor  # (B, h, w) int64
     margin: Tensor  # (B, h, w) float32, >= 0
+    coarser: tuple[Reading, ...] = ()
 
 
 class Codec(Protocol):
-    """Tokens to pixels and back; pixels are float32 (B, 3, H, W) in [0, 1]."""
+    """Tokens to pixels and back; pixels are float32 (B, 3, H, W) in [0, 1].
+
+    Tokens are (B, h, w), or one row (B, T) of several scales, coarse to fine.
+    """
 
     @property
     def codes(self) -> Codebook:
         """The codebook all tokens refer to."""
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """The tokens (B, h, w) that describe any picture best."""
+        """The tokens that describe any picture best."""
 
     def read(self, pixels: Tensor) -> Reading:
         """The tokens that a picture of this codec was decoded from, as well as they can be told."""
@@ -107,4 +169,4 @@ class Codec(Protocol):
         """Log-probabilities (B, 64) that the grid of tokens starts at 8 top + left px."""
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """The pixels of tokens (B, h, w)."""
+        """The pixels of tokens."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.interface import Layout, Proposal, Site
+from generators.interface import Layout, Prompt, Proposal, Site
 from generators.text import CLAUSES, DIM, TextEncoder
 
 
@@ -35,17 +35,21 @@ class RasterConfig:
     rope_base: float = 10_000.0
 
 
+def angles_of(side: int, width: int, base: float) -> Tensor:
+    """By how much pairs of a head of this width turn, (side^2, width / 2): by row, then column."""
+    half = width // 2
+    rates = base ** (-torch.arange(0, half, 2).float() / half)
+    angle = torch.outer(torch.arange(side).float(), rates)
+    rows, columns = angle[:, None].expand(-1, side, -1), angle[None].expand(side, -1, -1)
+    return torch.cat([rows, columns], -1).reshape(side**2, -1)
+
+
 def rotations(config: RasterConfig) -> Tensor:
     """Cosines and sines (prefix + side^2, head_dim / 2, 2): half turn by row, half by column.
 
     The prefix is not turned.
     """
-    half = config.dim // config.heads // 2
-    rates = config.rope_base ** (-torch.arange(0, half, 2).float() / half)
-    angle = torch.outer(torch.arange(config.side).float(), rates)
-    rows = angle[:, None].expand(-1, config.side, -1)
-    columns = angle[None].expand(config.side, -1, -1)
-    grid = torch.cat([rows, columns], -1).reshape(config.side**2, -1)
+    grid = angles_of(config.side, config.dim // config.heads, config.rope_base)
     angles = torch.cat([torch.zeros(config.prefix, grid.shape[1]), grid])
     return torch.stack([angles.cos(), angles.sin()], -1)
 
@@ -82,11 +86,11 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """SwiGLU."""
 
-    def __init__(self, config: RasterConfig) -> None:
+    def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.w1 = nn.Linear(config.dim, config.hidden, bias=False)
-        self.w3 = nn.Linear(config.dim, config.hidden, bias=False)
-        self.w2 = nn.Linear(config.hidden, config.dim, bias=False)
+        self.w1 = nn.Linear(dim, hidden, bias=False)
+        self.w3 = nn.Linear(dim, hidden, bias=False)
+        self.w2 = nn.Linear(hidden, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.w2(F.silu(self.w1(x)) * self.w3(x))
@@ -101,7 +105,7 @@ class Layer(nn.Module):
         self.attention_norm = nn.RMSNorm(config.dim, eps=1e-5)
         self.attention = Attention(config)
         self.ffn_norm = nn.RMSNorm(config.dim, eps=1e-5)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = FeedForward(config.dim, config.hidden)
         self.caption = nn.Linear(config.dim, config.dim, bias=False)
 
     def forward(
@@ -165,6 +169,11 @@ class RasterTransformer(nn.Module):
 
     def forward(self, captions: Tensor, embedded: Tensor) -> Tensor:
         """Logits (B, T + 1, V) after the prefix and after each of T embedded tokens (B, T, dim)."""
+        logits: Tensor = self.output(self.states(captions, embedded))
+        return logits
+
+    def states(self, captions: Tensor, embedded: Tensor) -> Tensor:
+        """The last hidden states (B, T + 1, dim), normed, of which the logits are linear."""
         prefix, whole, canvas = self.cls_embedding(captions)
         x = torch.cat([prefix, embedded.to(prefix.dtype)], 1)
         ahead = (self.positions + canvas)[:, : embedded.shape[1] + 1]
@@ -172,8 +181,8 @@ class RasterTransformer(nn.Module):
         rotation = self.rotation[: x.shape[1]]
         for layer in self.layers:
             x = layer(x, whole, rotation, None, 0)
-        logits: Tensor = self.output(self.norm(x[:, self.config.prefix - 1 :]))
-        return logits
+        states: Tensor = self.norm(x[:, self.config.prefix - 1 :])
+        return states
 
 
 class RasterModel:
@@ -184,48 +193,60 @@ class RasterModel:
         self.text = text
         self.layout = Layout(transformer.config.side, transformer.config.side)
 
-    def open(self, prompts: Sequence[str]) -> RasterRun:
-        """Start a batch; every prompt takes two rows, with and without its caption."""
-        captions = self.text.prompts(prompts).to(self.transformer.output.weight)
-        return RasterRun(self.transformer, captions)
+    def open(self, prompts: Sequence[Prompt]) -> RasterRun:
+        """Start a batch; a prompt takes two rows, with and without it, and one a branch against."""
+        captions = self.text.asked(prompts, self.transformer.cls_embedding.uncond_embedding)
+        owners = [row for row, prompt in enumerate(prompts) for _ in prompt.against]
+        against = self.text.prompts([text for prompt in prompts for text in prompt.against])
+        weight = self.transformer.output.weight
+        return RasterRun(self.transformer, captions.to(weight), against.to(weight), owners)
 
 
-KERNEL_ROWS = 2  # requests; a CPU's matrix kernels round odd batches in another order
+KERNEL_ROWS = 4  # a CPU's matrix kernels round other numbers of rows in another order
 
 
 class RasterRun:
     """One batch being drawn, token by token, over a cache of keys and values.
 
-    The batch is filled up to a multiple of KERNEL_ROWS, so that a request's logits are the same
-    to the last bit whatever is drawn beside it.
+    Rows are the prompts, as many without, and the branches against, filled up to a multiple of
+    KERNEL_ROWS: a request's logits are the same to the last bit whatever is drawn beside it.
     """
 
-    def __init__(self, transformer: RasterTransformer, captions: Tensor) -> None:
+    def __init__(
+        self,
+        transformer: RasterTransformer,
+        captions: Tensor,
+        against: Tensor | None = None,
+        owners: Sequence[int] = (),
+    ) -> None:
         config = transformer.config
+        against = captions[:0] if against is None else against
         self._model = transformer
-        self._requests = len(captions)
-        spare = -len(captions) % KERNEL_ROWS
-        captions = torch.cat([captions, captions[-1:].expand(spare, -1, -1)])
+        self._requests, self._against = len(captions), len(against)
+        rows = [*range(self._requests), *range(self._requests), *owners]
+        spare = -len(rows) % KERNEL_ROWS
+        self._owner = torch.tensor(rows + rows[-1:] * spare, device=captions.device)
         empty = transformer.cls_embedding.uncond_embedding.expand_as(captions)
-        both = torch.cat([captions, empty])
-        self._prefix, self._whole, canvas = transformer.cls_embedding(both)
+        branches = torch.cat([captions, empty, against])
+        branches = torch.cat([branches, branches[-1:].expand(spare, -1, -1)])
+        self._prefix, self._whole, canvas = transformer.cls_embedding(branches)
         self._ahead = transformer.positions + canvas
-        rows, length = len(both), config.prefix + config.side**2
+        length = config.prefix + config.side**2
         self._cache = captions.new_zeros(
-            config.layers, 2, rows, config.heads, length, config.dim // config.heads
+            config.layers, 2, len(branches), config.heads, length, config.dim // config.heads
         )
         self._layout = Layout(config.side, config.side)
         self._tokens = torch.zeros(
-            len(captions), self._layout.tokens, dtype=torch.int64, device=captions.device
+            self._requests, self._layout.tokens, dtype=torch.int64, device=captions.device
         )
-        self._kept = self._tokens[: self._requests].clone()
+        self._kept = self._tokens.clone()
         self._done = 0
 
     def propose(self) -> Proposal | None:
         if self._done == self._layout.tokens:
             return None
         if self._done:
-            last = self._tokens[:, self._done - 1 : self._done].repeat(2, 1)
+            last = self._tokens[self._owner, self._done - 1 : self._done]
             x = self._model.tok_embeddings(last) + self._ahead[:, self._done : self._done + 1]
             start = self._model.config.prefix + self._done - 1
         else:
@@ -237,11 +258,12 @@ class RasterRun:
         logits = self._model.output(self._model.norm(x[:, -1:])).float()
         position = torch.tensor([self._done], device=logits.device)
         site = Site("image", self._done, self._layout.tokens, None, position)
-        return Proposal(site, logits.unflatten(0, (2, -1))[:, : self._requests])
+        both = 2 * self._requests
+        against = logits[both : both + self._against]
+        return Proposal(site, logits[:both].unflatten(0, (2, -1)), against)
 
     def commit(self, drawn: Tensor, kept: Tensor) -> None:
-        self._tokens[: self._requests, self._done] = drawn[:, 0]
-        self._tokens[self._requests :, self._done] = drawn[-1, 0]
+        self._tokens[:, self._done] = drawn[:, 0]
         self._kept[:, self._done] = kept[:, 0]
         self._done += 1
 

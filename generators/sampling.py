@@ -1,22 +1,24 @@
 """The one loop that makes an image, and the pinned order of its steps.
 
-Guidance, temperature, bias, top-k and top-p, draw, swap or trade, commit: the mark's strength
-and its detection depend on this order, so it is part of the format and a test holds it. Every
-request owns its seed, its mark and its settings; its tokens do not depend on its batch mates.
+Erasure with guidance, temperature, bias, top-k and top-p, draw, swap or trade, commit: the mark's
+strength and its detection depend on this order, so it is part of the format and a test holds it.
+Every request owns its seed, its erasure, its mark and its settings; its tokens do not depend on
+its batch mates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.interface import Codec, DiscreteModel, Site
+from generators.guidance import mix
+from generators.interface import Codec, DiscreteModel, Prompt, Provisional, Site
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,39 @@ class Sampling:
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
         if self.top_k < 1 or not 0 < self.top_p <= 1:
             raise ValueError(f"top_k must be at least 1 and top_p in (0, 1]: {self}")
+
+
+class Erasure(Protocol):
+    """What keeps concepts out of one request while it is sampled.
+
+    `without` and `against` are what `Prompt` says of them; k is how many are in `against`. The
+    logits (2 + k, n, V) are those with the prompt, without it, and of every branch against.
+    """
+
+    @property
+    def without(self) -> tuple[str, ...]: ...
+
+    @property
+    def against(self) -> tuple[str, ...]: ...
+
+    def steer(self, site: Site, logits: Tensor, guidance: float) -> Tensor:
+        """Guided logits (n, V), steered away; before temperature and mark."""
+
+    def observe(self, site: Site, logits: Tensor, drawn: Tensor) -> None:
+        """See which tokens (n,) were drawn from what."""
+
+
+class Unerased:
+    """The explicit choice to keep nothing out; a picture drawn so says so in its record."""
+
+    without: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+
+    def steer(self, site: Site, logits: Tensor, guidance: float) -> Tensor:
+        return mix(logits[0], logits[1], guidance)
+
+    def observe(self, site: Site, logits: Tensor, drawn: Tensor) -> None:
+        pass
 
 
 class Watermark(Protocol):
@@ -76,16 +111,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One picture made: its tokens (h, w) int64 and its 8-bit pixels (H, W, 3)."""
+    """One picture made: its tokens int64, (h, w) or (T,), and its 8-bit pixels (H, W, 3)."""
 
     request: Request
     tokens: NDArray[np.int64]
     pixels: NDArray[np.uint8]
-
-
-def mix(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
-    """Classifier-free guidance as LlamaGen applies it: u + s (c - u)."""
-    return unconditional + guidance * (conditional - unconditional)
 
 
 def cut(logits: Tensor, *, top_k: int, top_p: float) -> Tensor:
@@ -107,20 +137,35 @@ def choose(probabilities: Tensor, rng: torch.Generator) -> Tensor:
     return torch.searchsorted(total, point, right=True).squeeze(-1).clamp_max(total.shape[-1] - 1)
 
 
+class Chosen(NamedTuple):
+    """Tokens (n,) of one request at a site: drawn, kept, and how sure they are if that is asked."""
+
+    drawn: Tensor
+    kept: Tensor
+    sure: Tensor
+
+
 def step(
     site: Site,
     logits: Tensor,
     request: Request,
+    erasure: Erasure,
     watermark: Watermark,
     rng: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """The tokens (n,) of one request at one site from its logits (2, n, V): drawn, and kept."""
+) -> Chosen:
+    """The tokens (n,) of one request at one site from its logits (2 + k, n, V)."""
     how = request.sampling
-    mixed = mix(logits[0], logits[1], how.guidance) / how.temperature
+    mixed = erasure.steer(site, logits, site.guidance(how.guidance)) / how.temperature
     favoured = watermark.favour(site, mixed)
     probabilities = cut(favoured, top_k=how.top_k, top_p=how.top_p)
     drawn = choose(probabilities, rng)
-    return drawn, watermark.swap(site, drawn, favoured)
+    erasure.observe(site, logits, drawn)
+    kept = watermark.swap(site, drawn, favoured)
+    if site.noise is None:
+        return Chosen(drawn, kept, favoured[:, 0])
+    likely = favoured.log_softmax(-1).gather(-1, kept[:, None])[:, 0]
+    uniform = torch.rand(len(kept), generator=rng, dtype=torch.float64).clamp_min(1e-20)
+    return Chosen(drawn, kept, likely - site.noise * (-uniform.log()).log())
 
 
 @torch.inference_mode()
@@ -129,28 +174,42 @@ def draw(
     codec: Codec,
     requests: Sequence[Request],
     *,
+    erasures: Sequence[Erasure],
     watermarks: Sequence[Watermark],
     progress: Callable[[int, int], None] = lambda done, total: None,
     show: Callable[[Tensor], None] = lambda tokens: None,
 ) -> list[Drawn]:
-    """Draw a batch; every request has a mark of its own (or `Unmarked`), in the same order.
+    """Draw a batch; every request has an erasure (or `Unerased`) and a mark (or `Unmarked`) of its
+    own, in the same order.
 
-    After every step `show` is given the tokens (B, h, w) so far, and 0 where none is chosen yet.
+    After every step `show` is given the tokens so far, and 0 where none is chosen yet.
     """
-    if len(watermarks) != len(requests) or not requests:
-        raise BadRequest(f"{len(requests)} requests need as many marks, not {len(watermarks)}")
+    if not len(erasures) == len(watermarks) == len(requests) or not requests:
+        raise BadRequest(
+            f"{len(requests)} requests need as many erasures and marks, "
+            f"not {len(erasures)} and {len(watermarks)}"
+        )
     rngs = [torch.Generator().manual_seed(request.seed) for request in requests]
-    run = model.open([request.prompt for request in requests])
+    run = model.open(
+        [
+            Prompt(request.prompt, erasure.without, erasure.against)
+            for request, erasure in zip(requests, erasures, strict=True)
+        ]
+    )
+    branches = [len(erasure.against) for erasure in erasures]
     while (proposal := run.propose()) is not None:
         site, logits = proposal.site, proposal.logits.cpu()  # not every device has float64
+        against = torch.split(proposal.against.cpu(), branches)
         rows = [
-            step(site, logits[:, b], request, watermark, rng)
-            for b, (request, watermark, rng) in enumerate(
-                zip(requests, watermarks, rngs, strict=True)
+            step(site, torch.cat([logits[:, b], against[b]]), request, erasure, watermark, rng)
+            for b, (request, erasure, watermark, rng) in enumerate(
+                zip(requests, erasures, watermarks, rngs, strict=True)
             )
         ]
-        drawn, kept = (torch.stack(tokens) for tokens in zip(*rows, strict=True))
-        run.commit(drawn, kept)
+        run.commit(*(torch.stack([row[part] for row in rows]) for part in (0, 1)))
+        if site.noise is not None:
+            assert isinstance(run, Provisional), "only such a run asks how sure tokens are"
+            run.settle(torch.stack([row.sure for row in rows]))
         show(run.tokens())
         progress(site.step + 1, site.steps)
     tokens = run.tokens()

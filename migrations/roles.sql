@@ -6,7 +6,8 @@
 --     CREATE ROLE web LOGIN PASSWORD '...' IN ROLE countermark_service;
 --
 -- Of the log's tables only `openings`, the values behind commitments, may lose rows: that is what
--- erasure means. All tables that are not the log's are the service's to write.
+-- erasure means. Versions of policies
+-- only grow too. All other tables are the service's to write.
 
 BEGIN;
 
@@ -24,6 +25,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO counterma
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO countermark_service;
 
 REVOKE UPDATE, DELETE ON entries, nodes, checkpoints, timestamps, lookups FROM countermark_service;
+REVOKE UPDATE, DELETE ON policies FROM countermark_service;
 REVOKE UPDATE ON openings FROM countermark_service;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM countermark_service;
 

@@ -78,6 +78,8 @@ class Fault(StrEnum):
     FETCH_REFUSED = "fetch-refused"  # nothing is fetched from this address
     FETCH_FAILED = "fetch-failed"  # nobody answered with a file, or not in time
     FETCH_TOO_LARGE = "fetch-too-large"  # the file has more bytes than are taken
+    BANNED = "banned"  # the prompt or the picture shows what a policy bans; see its reasons
+    POLICY = "policy-not-applicable"  # a policy that this worker cannot apply as it says
     NO_KEY = "no-key"  # the tenant has no active mark key
     WORKER_FAILED = "worker-failed"  # a defect of the worker; its log tells more
     WORKER_DIED = "worker-died"  # every worker that tried it died
@@ -285,9 +287,17 @@ def finish(
     session.add_all(AttachedRow(job=claim.job.id, blob=one) for one in set(blobs))
 
 
-def fail(session: Session, claim: Claim, fault: Fault, detail: str, *, now: datetime) -> None:
-    """The job has failed for good. Raises Lost; the transaction must then be abandoned."""
-    values = {"fault": fault.value, "detail": detail}
+def fail(
+    session: Session,
+    claim: Claim,
+    fault: Fault,
+    detail: str,
+    *,
+    now: datetime,
+    result: dict[str, Any] | None = None,
+) -> None:
+    """The job has failed for good; `result` says more. Raises Lost: abandon the transaction."""
+    values = {"fault": fault.value, "detail": detail, "result": result}
     if not _end(session, *_held(claim), state=State.FAILED, now=now, values=values):
         raise Lost(f"job {claim.job.id} is no longer this worker's")
 

@@ -165,6 +165,20 @@ class CallerRow(Table):
     revoked: Mapped[datetime | None] = mapped_column(Moment)
 
 
+class PolicyRow(Table):
+    """A version of a policy: what may not be drawn, and who said so. See provenance.policies."""
+
+    __tablename__ = "policies"
+
+    tenant: Mapped[str] = mapped_column(String(63), primary_key=True)
+    model: Mapped[str] = mapped_column(String(63), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    author: Mapped[str] = mapped_column(String(100))
+    created: Mapped[datetime] = mapped_column(Moment)
+
+
 class SpentRow(Table):
     """How much of a quota a tenant has used on one day of UTC."""
 

@@ -1,11 +1,12 @@
 """What the three kinds of job hold: how the door writes them, and the workers read them.
 
 Results are JSON too. `generate` and `mark`: {"pictures": [id, ...]}, the rest is in the pictures'
-own rows (see provenance.pictures). `verify`: {"sha256", "width", "height", "verdict", "findings",
-"mark"} as `countermark verify --json` prints them, "manifest": what the file's manifest says and
-how two readers took it, null without one, "overlays": [{"name", "says", "media",
-"sha256"}], each a blob, and "fingerprint": PDQ's 32 bytes in hexadecimal, null for a picture that
-is too flat; by it the door notices who probes the detector.
+own rows (see provenance.pictures). `generate` has "reasons" beside them, also when a policy refused
+it: what provenance.reasons tells of every concept that a policy acted upon. `verify`: {"sha256",
+"width", "height", "verdict", "findings", "mark"} as `countermark verify --json` prints them,
+"manifest": what the file's manifest says and how two readers took it, null without one, "overlays":
+[{"name", "says", "media", "sha256"}], each a blob, and "fingerprint": PDQ's 32 bytes in
+hexadecimal, null for a picture that is too flat; by it the door notices who probes the detector.
 """
 
 from __future__ import annotations

@@ -22,8 +22,11 @@ from workers.commands import Usage
 COMMANDS = (
     "init",
     "policy",
+    "concepts",
+    "erase",
     "production",
     "generate",
+    "models",
     "mark",
     "verify",
     "bench",
@@ -39,8 +42,15 @@ COMMANDS = (
 )
 KNOWN = (  # errors whose text is for the user, by name: a module never imported raised none
     "generators.catalog.BadWeights",
+    "generators.checkers.interface.CannotCheck",
+    "generators.erasing.delta.BadDelta",
+    "generators.erasing.distil.CannotErase",
     "generators.catalog.UnknownGenerator",
+    "generators.checkpoints.files.BadCheckpoint",
+    "generators.interface.Unsupported",
+    "generators.products.CannotHalve",
     "generators.sampling.BadRequest",
+    "generators.scales.UnknownClass",
     "provenance.watermark.errors.MarkError",
     "workers.folder.NoFolder",
     "workers.generate.WeakMark",

@@ -24,16 +24,17 @@ from rich.table import Table
 from sklearn.datasets import load_sample_image
 
 from generators.catalog import Generator, load_generator
-from generators.sampling import Drawn, Request, Unmarked, draw
+from generators.sampling import Drawn, Request, Unerased, Unmarked, draw
 from provenance.image import Pixels, encode_png
 from provenance.ledger.note import format_vkey
 from provenance.robustness.attacks import attacked, find
 from provenance.verdict.table import Outcome as Verdict
 from provenance.watermark.detect import Finding, Outcome
 from provenance.watermark.search import FULL
+from workers.erasing import Erased
 from workers.examine import Library, open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import How, Marked, generate
+from workers.generate import How, Marked, generate, unerased
 from workers.marking import Kind, Marker
 from workers.seal import Sealed, seal
 from workers.verify import Judged, judge
@@ -127,9 +128,9 @@ def drawings(
     signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
     out = []
     for row, (prompt, mark) in enumerate(track(PROMPTS, "drawing", console=console)):
-        how = How(mark, key, labels=folder.labels)
+        how = How(mark, key, unerased, labels=folder.labels)
         marked = generate(generator, marker, [Request(prompt, row)], how)
-        out += seal(folder, signer, marked, trust=trust, marker=marker, key=key)
+        out += seal(folder, signer, marked, trust=trust, marker=marker, key=key, erased=Erased())
         (FOLDER / f"{row + 1}.png").write_bytes(out[-1].file)
         (FOLDER / f"{row + 1}.tlog-proof").write_bytes(out[-1].proof)
     return out
@@ -162,7 +163,9 @@ def unmarked_rows(
 ) -> Iterator[tuple[list[str], bool]]:
     """A table row for a drawing without a mark and one for a photograph; neither may match."""
     wish = [Request(PROMPTS[0][0], 99)]
-    bare = draw(generator.model, generator.codec, wish, watermarks=[Unmarked()])[0]
+    bare = draw(
+        generator.model, generator.codec, wish, erasures=[Unerased()], watermarks=[Unmarked()]
+    )[0]
     pictures = (("unmarked drawing", floats(bare)), ("real photograph", photograph()))
     for column, (title, pixels) in enumerate(pictures):
         judged = see(encode_png(pixels))

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from generators.catalog import GENERATORS, Generator, load_generator
+from generators.checkers.interface import CannotCheck
 from generators.devices import NoDevice, find_device
+from generators.erasing.delta import BadDelta
 from generators.sampling import Request
 from provenance import jobs, pictures, previews
 from provenance.blobs import Digest, Store, Unreachable
 from provenance.counts import Tally
-from provenance.database import transaction
+from provenance.database import snapshot, transaction
 from provenance.formats import Encoding, Format
 from provenance.image import encode_png
 from provenance.jobs import LEASE, Claim, Fault, JobId, Kind, Lost
@@ -33,14 +36,19 @@ from provenance.ledger.log import Entry
 from provenance.manifest.read import Trust
 from provenance.models import Model
 from provenance.pictures import Picture, picture_id
+from provenance.policies import BadPolicy, effective
 from provenance.previews import Preview
+from provenance.reasons import Done, Reason, plain, policy_name, tell
 from provenance.robustness.attacks import find
 from provenance.settings import BadSetting
 from provenance.watermark.keys import Key
 from provenance.wishes import NO_ATTACK, Generate
 from workers import marking
+from workers.certifying import find_certificates
+from workers.eraser import Eraser
+from workers.erasing import CannotApply, Kept, Refused, Rules, draw_kept
 from workers.folder import DataFolder, load_claim_signer, load_keyring, load_trust
-from workers.generate import BATCH, How, Marked, WeakMark, attempt, check_carries
+from workers.generate import BATCH, How, Marked, WeakMark, check_carries, unerased
 from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back, take
 from workers.marking import Marker
 from workers.policy import CannotLabel
@@ -66,12 +74,24 @@ class Studio:
     tally: Tally = field(default_factory=Tally)
     trust: Trust | None = None
     loaded: dict[str, Generator] = field(default_factory=dict)
+    eraser: Eraser | None = None
 
     def generator(self, name: str) -> Generator:
         """The generator of a name, in memory from now on."""
         if name not in self.loaded:
             self.loaded[name] = self.load(name)
         return self.loaded[name]
+
+    def rules(self, tenant: str, generator: Generator) -> Rules:
+        """What policies say now for a tenant's pictures, applied to the generator's weights.
+
+        Raises BadPolicy, BadDelta and CannotApply.
+        """
+        if self.eraser is None:
+            self.eraser = Eraser(self.folder)
+        with snapshot(self.folder.engine) as session:
+            policy = effective(session, tenant, generator.name)
+        return self.eraser.rules(policy, generator)
 
     def signers(self) -> Trust:
         """The authority that verifying trusts; another one needs another worker."""
@@ -90,6 +110,7 @@ class _Batch:
     marker: Marker
     key: Key
     encoding: Encoding
+    rules: Rules
 
 
 def open_studio(station: Station) -> Studio:
@@ -166,30 +187,57 @@ def _draw(studio: Studio, claims: Sequence[Claim], hold: Hold) -> None:
         for claim in claims:
             fail_job(studio.folder.engine, studio.tally, claim, Fault.BAD_WISH, str(e))
         return
-    batch = _Batch(tuple(claims), wishes, generator, marker, key, encoding)
-    with step(studio.tally, Step.DRAW, claims):
-        made = _attempt(studio, batch, hold)
+    try:
+        rules = studio.rules(claims[0].job.wish.tenant, generator)
+        batch = _Batch(tuple(claims), wishes, generator, marker, key, encoding, rules)
+        with step(studio.tally, Step.DRAW, claims):
+            made = _attempt(studio, batch, hold)
+    except (BadPolicy, BadDelta, CannotApply, CannotCheck) as e:
+        for claim in claims:
+            fail_job(studio.folder.engine, studio.tally, claim, Fault.POLICY, str(e))
+        return
     for claim, wish in zip(claims, wishes, strict=True):
         mine, made = made[: wish.count], made[wish.count :]
-        _finish(studio, batch, claim, mine)
+        _end(studio, batch, claim, mine)
 
 
-def _attempt(studio: Studio, batch: _Batch, hold: Hold) -> list[Marked]:
-    """Every picture of the batch, in order."""
+def _end(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Kept | Refused]) -> None:
+    """Ends one job: with all of its pictures, or with why a policy refused one."""
+    reasons = [plain(reason) for n, one in enumerate(made) for reason in _of(one, n)]
+    if not any(isinstance(one, Refused) for one in made):
+        _finish(
+            studio, batch, claim, [one.marked for one in made if isinstance(one, Kept)], reasons
+        )
+        return
+    refused = [tell(one) for one in reasons if one["done"] == Done.REFUSED]
+    told = "; ".join(dict.fromkeys(refused))
+    folder, result = studio.folder, {"reasons": reasons}
+    fail_job(folder.engine, studio.tally, claim, Fault.BANNED, told, result=result)
+
+
+def _of(made: Kept | Refused, number: int) -> list[Reason]:
+    """The reasons of a picture of a job, under its number there."""
+    return [replace(reason, picture=number) for reason in made.reasons]
+
+
+def _attempt(studio: Studio, batch: _Batch, hold: Hold) -> list[Kept | Refused]:
+    """Every picture of the batch, in order, or why there is none."""
     first = batch.wishes[0]
     requests = [Request(w.prompt, w.seed + n) for w in batch.wishes for n in range(w.count)]
     watch = _Watch(studio, batch, hold)
-    return attempt(
+    return draw_kept(
         batch.generator,
         batch.marker,
         requests,
         How(
             marking.Kind(first.mark),
             batch.key,
+            unerased,
             None if first.survive == NO_ATTACK else find(first.survive),
             studio.folder.labels,
             batch.encoding,
         ),
+        batch.rules,
         progress=watch.progress,
         show=watch.show,
     )
@@ -206,14 +254,11 @@ class _Watch:
             for n in range(wish.count)
         ]
         self._told = time.monotonic()
-        self._due = False
         self._previews: dict[JobId, list[Preview]] = {}
 
     def show(self, numbers: Sequence[int], tokens: Tensor) -> None:
         """Decodes what is drawn of some pictures, if it is time for a preview."""
-        self._hold.check()
-        self._due = time.monotonic() - self._told >= PREVIEW_SECONDS
-        if not self._due:
+        if not self._due():
             return
         pixels = self._batch.generator.codec.decode(tokens).cpu().numpy()
         self._previews = {claim.job.id: [] for claim in self._batch.claims}
@@ -223,19 +268,31 @@ class _Watch:
             self._previews[claim.job.id].append(Preview(place, 0, png))
 
     def progress(self, done: int, total: int) -> None:
-        """Keeps progress and previews, in one transaction."""
-        if not self._due:
+        """Keeps progress, and previews if there are new ones, in one transaction."""
+        self._hold.check()
+        if not self._due():
             return
         self._told = time.monotonic()
         with transaction(self._studio.folder.engine) as session:
             jobs.report(session, self._batch.claims, done=done, total=total)
             for claim in self._batch.claims:
-                shown = self._previews.get(claim.job.id, [])
-                now = [Preview(one.number, done, one.png) for one in shown]
-                previews.show(session, claim, now)
+                if claim.job.id in self._previews:
+                    shown = self._previews[claim.job.id]
+                    now = [Preview(one.number, done, one.png) for one in shown]
+                    previews.show(session, claim, now)
+        self._previews = {}
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._told >= PREVIEW_SECONDS
 
 
-def _finish(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Marked]) -> None:
+def _finish(
+    studio: Studio,
+    batch: _Batch,
+    claim: Claim,
+    made: Sequence[Marked],
+    reasons: Sequence[Mapping[str, Any]],
+) -> None:
     """Seals the pictures of one job, and ends it: all of them or none."""
     try:
         for marked in made:
@@ -255,13 +312,15 @@ def _finish(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Marked])
             trust=studio.signers(),
             marker=batch.marker,
             key=batch.key,
+            erased=batch.rules.erased,
         )
         blobs = [studio.blobs.put(one.file) for one in signed]
     try:
         with step(studio.tally, Step.APPEND, [claim]), transaction(folder.engine) as session:
-            jobs.finish(session, claim, {"pictures": ids}, now=now)
+            result = {"pictures": ids, "reasons": list(reasons)}
+            jobs.finish(session, claim, result, now=now)
             entries = record(session, signed)
-            pictures.store(session, _rows(batch, claim, signed, entries, blobs))
+            pictures.store(session, _rows(studio, batch, claim, signed, entries, blobs))
     except Lost as e:
         _log.info("not recorded: %s", e)
     else:
@@ -269,6 +328,7 @@ def _finish(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Marked])
 
 
 def _rows(
+    studio: Studio,
     batch: _Batch,
     claim: Claim,
     signed: Sequence[Signed[Marked]],
@@ -287,14 +347,14 @@ def _rows(
             media=batch.encoding.media,
             width=one.marked.drawn.pixels.shape[1],
             height=one.marked.drawn.pixels.shape[0],
-            facts=_facts(one, batch),
+            facts=_facts(studio, one, batch),
             created=one.record.at,
         )
         for number, (one, entry, blob) in enumerate(zip(signed, entries, blobs, strict=True))
     ]
 
 
-def _facts(signed: Signed[Marked], batch: _Batch) -> dict[str, object]:
+def _facts(studio: Studio, signed: Signed[Marked], batch: _Batch) -> dict[str, object]:
     """How a picture was made and what its own file shows, as plain values."""
     marked, survived = signed.marked, signed.marked.survived
     return {
@@ -308,4 +368,9 @@ def _facts(signed: Signed[Marked], batch: _Batch) -> dict[str, object]:
         "survived": None if survived is None else survived.attack,
         "p_survived": None if survived is None else survived.finding.corrected,
         "manifest": signed.record.manifest,
+        "policies": [policy_name(one) for one in batch.rules.policy.versions],
+        "erased": list(batch.rules.policy.names),
+        "certificates": find_certificates(
+            studio.folder.path, model=batch.generator.name, names=batch.rules.policy.names
+        ),
     }

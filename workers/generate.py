@@ -19,7 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from generators.catalog import Generator
-from generators.sampling import Drawn, Request, draw
+from generators.sampling import Drawn, Erasure, Request, Unerased, draw
 from provenance.formats import Encoding
 from provenance.image import Pixels, read_image
 from provenance.robustness.attacks import Attack, attacked, find
@@ -86,15 +86,22 @@ class Marked:
         return max(self.p / TARGET, worn)
 
 
+def unerased(_: Request) -> Erasure:
+    """The explicit choice to keep no concept out."""
+    return Unerased()
+
+
 @dataclass(frozen=True)
 class How:
     """What pictures are to carry, a mark of a key that survives an attack, and labels; and where.
 
-    The mark is read back from the file, so it is as strong as the file's format asks for.
+    `erase` gives a request its erasure, a new one for every time that it is drawn. The mark is read
+    back from the file, so it is as strong as the file's format asks for.
     """
 
     mark: Kind
     key: Key
+    erase: Callable[[Request], Erasure]
     survive: Attack | None = None
     labels: Labels = NO_LABELS
     encoding: Encoding = Encoding()
@@ -143,6 +150,7 @@ def attempt(
                 generator.model,
                 generator.codec,
                 batch,
+                erasures=[how.erase(one) for one in batch],
                 watermarks=watermarks,
                 progress=progress,
                 show=partial(show, numbers),

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -93,11 +94,19 @@ def _renew(
             _log.warning("leases not renewed: %s", e)
 
 
-def fail_job(engine: Engine, tally: Tally, claim: Claim, fault: Fault, detail: str) -> None:
+def fail_job(
+    engine: Engine,
+    tally: Tally,
+    claim: Claim,
+    fault: Fault,
+    detail: str,
+    *,
+    result: dict[str, Any] | None = None,
+) -> None:
     """The job has failed for good, unless it is someone else's by now."""
     try:
         with transaction(engine) as session:
-            jobs.fail(session, claim, fault, detail, now=datetime.now(UTC))
+            jobs.fail(session, claim, fault, detail, now=datetime.now(UTC), result=result)
     except Lost as e:
         _log.info("%s", e)
     else:

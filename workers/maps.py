@@ -40,16 +40,16 @@ SAYS: dict[str, str] = {
 
 
 def maps_of_mark(marker: Marker, verified: Verified, keys: Sequence[Key]) -> dict[str, bytes]:
-    """The tokens and the density of a mark that was found, as PNG files by name."""
+    """The finest tokens and the density of a mark that was found, as PNG files by name."""
     match, view = verified.mark.match, verified.view
     if match is None or view is None:
         return {}
     key = next(one for one in keys if one.key_id == match.key_id)
     bank = next(b for b in marker.banks([key]) if b.scheme.name == match.scheme)
-    green = bank.scheme.green(key, match.list_index)
+    green = bank.scheme.green(key, match.list_index, bank.scheme.scales - 1)
     return {
         TOKENS: encode_png(_cells(_tokens(view, green))),
-        DENSITY: encode_png(_cells(_density(green[view.readings[0].tokens]))),
+        DENSITY: encode_png(_cells(_density(green[view.readings[-1].tokens]))),
     }
 
 
@@ -70,7 +70,7 @@ def map_of_difference(pixels: Pixels, original: Pixels) -> bytes:
 
 def _tokens(view: View, green: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(3, h, w), the paler the less clearly a token was read."""
-    reading = view.readings[0]
+    reading = view.readings[-1]
     margin = reading.margin / max(float(np.quantile(reading.margin, 0.9)), 1e-9)
     strength = np.clip(0.25 + 0.75 * margin, 0, 1)
     on_list = green[reading.tokens]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from provenance.image import Pixels
 from provenance.watermark import matching
 from provenance.watermark.colouring import Colouring, independent, pairs
 from provenance.watermark.detect import Bank, GatedBank
+from provenance.watermark.geometry import STRIDE
 from provenance.watermark.keys import Key, list_for
 from provenance.watermark.mark import Mark, Swaps, Trades
 from provenance.watermark.payload import Payload
@@ -65,8 +67,12 @@ class Marker:
     @cached_property
     def _schemes(self) -> dict[Kind, Scheme]:
         digest = self.spec.codec.digest
-        lexical = Scheme("lexical/1", self.name, digest, self._singles, LISTS)
-        paired = Scheme("pairs/1", self.name, digest, pairs(self._pairs.partner), LISTS)
+        scales = len(self.spec.read_back)
+        worth = self.spec.read_back if scales > 1 else ()
+        lexical = Scheme("lexical/1", self.name, digest, self._singles, LISTS, scales, worth=worth)
+        paired = Scheme(
+            "pairs/1", self.name, digest, pairs(self._pairs.partner), LISTS, scales, worth=worth
+        )
         return {
             Kind.TRADE: lexical,
             Kind.LEXICAL: lexical,
@@ -102,13 +108,23 @@ class Marker:
         return Mark(scheme, key, index, delta=bias, swaps=swaps)
 
     def banks(self, keys: Sequence[Key]) -> list[Bank]:
-        """What detection searches: the schemes of drawings and that of uploads, these keys."""
+        """What detection searches: the schemes of drawings and that of uploads, these keys.
+
+        A model of several scales marks no uploads.
+        """
         drawings = [Bank(scheme, keys) for scheme in dict.fromkeys(self._schemes.values())]
+        if len(self.spec.read_back) > 1:
+            return drawings
         uploads = Bank(self.posthoc.scheme, keys, payload=self.posthoc)
         return [*drawings, uploads, GatedBank(uploads)]
 
     def search(self, pixels: Pixels, plan: Plan) -> Search:
-        """The picture's views; at the generator's own size first."""
+        """The picture's views; at the generator's own size first.
+
+        Of a codec with another pitch than 8 px the picture is read as it lies, and not moved.
+        """
+        if self.spec.stride != STRIDE:
+            plan = replace(plan, looks=min(plan.looks, 2), ladder=None)
         native = (self.spec.side, self.spec.side)
         return Search(self.codec, self.spec.codec.digest, pixels, plan, native=native)
 

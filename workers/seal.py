@@ -50,6 +50,7 @@ from provenance.manifest.read import Trust, read
 from provenance.manifest.write import Signer, sign
 from provenance.pki import find_test
 from provenance.watermark.keys import Key
+from workers.erasing import Erased
 from workers.folder import DataFolder
 from workers.generate import Marked
 from workers.mark import MarkedUpload
@@ -57,7 +58,7 @@ from workers.marking import Marker
 from workers.policy import Labels, OtherPolicy
 from workers.softbinding import bind_looks, bind_mark
 
-POLICY = "marked/1"  # every picture carries a mark; no concept is erased
+POLICY = "marked/1"  # every picture carries a mark
 
 
 class Untrusted(ProvenanceError):
@@ -115,6 +116,7 @@ def seal(
     trust: Trust,
     marker: Marker,
     key: Key,
+    erased: Erased,
 ) -> list[Sealed[Marked]]:
     """Sign and record pictures that `key` marked; all of them or none.
 
@@ -123,7 +125,14 @@ def seal(
     """
     ids = [str(uuid4()) for _ in pictures]
     signed = sign_pictures(
-        signer, pictures, ids, labels=folder.labels, trust=trust, marker=marker, key=key
+        signer,
+        pictures,
+        ids,
+        labels=folder.labels,
+        trust=trust,
+        marker=marker,
+        key=key,
+        erased=erased,
     )
     return _record(folder, signed)
 
@@ -176,6 +185,7 @@ def sign_pictures(
     trust: Trust,
     marker: Marker,
     key: Key,
+    erased: Erased,
 ) -> list[Signed[Marked]]:
     """Pictures that `key` marked, signed, to be recorded under these ids.
 
@@ -185,7 +195,7 @@ def sign_pictures(
         raise OtherPolicy("a picture does not have the labels that the policy of its folder says")
     now = datetime.now(UTC).replace(microsecond=0)
     signed = [
-        _sign(picture, id, signer, marker, key, now)
+        _sign(picture, id, signer, marker, key, erased, now)
         for picture, id in zip(pictures, ids, strict=True)
     ]
     for one in signed:
@@ -208,14 +218,32 @@ def check_trusted(file: bytes, trust: Trust) -> None:
         raise Untrusted(f"the manifest just signed reads as {found.state}: {found.detail}")
 
 
+def _policy(labels: Labels, erased: Erased, *, test: bool) -> Policy:
+    """What a record says was done besides drawing."""
+    return Policy(
+        POLICY,
+        test=test,
+        concepts=erased.digest.hex() if erased.names else None,
+        deltas=tuple(one.hex() for one in erased.deltas),
+        producer=labels.producer,
+        label=labels.text,
+    )
+
+
 def _sign(
-    marked: Marked, id: str, signer: Signer, marker: Marker, key: Key, now: datetime
+    marked: Marked,
+    id: str,
+    signer: Signer,
+    marker: Marker,
+    key: Key,
+    erased: Erased,
+    now: datetime,
 ) -> Signed[Marked]:
     assert marked.finding.match is not None, "a mark that is not found is not given out"
     mark = ledger.Mark(marker.scheme(marked.mark).name, key.key_id)
     labels = marked.labels
     test = find_test(signer.chain) is not None
-    policy = Policy(POLICY, test=test, producer=labels.producer, label=labels.text)
+    policy = _policy(labels, erased, test=test)
     labelled = labels.write(marked.file, id)
     pixels = read_image(labelled, name="the picture just drawn")
     looks = fingerprint.fingerprint(pixels)
@@ -238,7 +266,7 @@ def _sign(
         weights=Digest(weights),
         mark=mark,
         policy=format_policy(policy),
-        erased=(),
+        erased=erased.names,
         pixels=Digest(pixel_digest(pixels)),
         file=Digest(sha256(file).digest()),
         fingerprint=format_fingerprint(looks),

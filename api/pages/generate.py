@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from provenance.callers import Scope
 from provenance.database import snapshot, transaction
 from provenance.jobs import Job
 from provenance.models import Model
+from provenance.policies import EVERY, Version, current
 from provenance.wishes import LARGEST_SEED, LONGEST_PROMPT, MOST_PICTURES, NO_ATTACK
 
 routes = pages()
@@ -98,7 +100,7 @@ def _form(
 ) -> Response:
     asker = visitor(request)
     draws = asker is not None and asker.caller is not None and Scope.GENERATE in asker.caller.scopes
-    models, before = _known(here, asker if draws else None)
+    models, before, kept_out = _known(here, asker if draws else None)
     return page(
         request,
         "generate",
@@ -106,6 +108,7 @@ def _form(
         draws=draws,
         models=models,
         before=before,
+        kept_out=kept_out,
         given=given,
         faults=faults or {},
         marks=MARKS,
@@ -117,13 +120,24 @@ def _form(
     )
 
 
-def _known(here: Installation, asker: Asker | None) -> tuple[list[Model], list[Job]]:
-    """The models that can be drawn with now, and the tenant's last jobs."""
+def _known(here: Installation, asker: Asker | None) -> tuple[list[Model], list[Job], list[str]]:
+    """The models that can be drawn with now, the tenant's last jobs, and what is kept out."""
     if asker is None:
-        return [], []
+        return [], [], []
     with snapshot(here.engine) as session:
         before = jobs.page(session, asker.tenant.id, kind=jobs.Kind.GENERATE, before=None, limit=8)
-        return [model for model, _ in listed(session)], before
+        now = current(session, asker.tenant.id)
+        return [model for model, _ in listed(session)], before, _kept_out(now)
+
+
+def _kept_out(versions: Sequence[Version]) -> list[str]:
+    """The concepts that are kept out, each once, with the model if it is only one's."""
+    named = {
+        concept.name if version.model == EVERY else f"{concept.name} ({version.model})"
+        for version in versions
+        for concept in version.concepts
+    }
+    return sorted(named)
 
 
 def _wish(given: dict[str, str]) -> Wish:

@@ -82,6 +82,10 @@ FAULTS: dict[Fault, str] = {
     Fault.FETCH_FAILED: "See whether the address answers with the picture, or send the picture "
     "itself.",
     Fault.FETCH_TOO_LARGE: "Send a smaller picture.",
+    Fault.BANNED: "Ask for something else: what was asked for, or what came of it, may not be "
+    "drawn here.",
+    Fault.POLICY: "Tell whoever runs this service: its policy cannot be applied as it says, and "
+    "nothing is drawn without it.",
     Fault.NO_KEY: "Tell whoever runs this service: your tenant has no mark key.",
     Fault.WORKER_FAILED: "Send it again; if it stays so, tell whoever runs this service.",
     Fault.WORKER_DIED: "Every worker that tried it died. Send it again; if it stays so, tell "

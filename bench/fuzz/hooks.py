@@ -6,8 +6,11 @@ from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from api.routes.policies import Wanted
 from provenance.outbound import Reach, Refused, parse_url
+from provenance.policies import BadPolicy, parse_concepts
 
 HEADS = {
     "image/png": b"\x89PNG\r\n\x1a\n",
@@ -43,10 +46,11 @@ def filter_query(context: Any, query: Any) -> bool:
 
 @schemathesis.hook
 def filter_body(context: Any, body: Any) -> bool:
-    """Leaves out PNGs that are to lose something, in a batch too, and what is no public address."""
+    """Leaves out what a schema lets through: lossy PNGs, private addresses, senseless policies."""
     wishes = body.get("generations") if isinstance(body, dict) else None
     return (
         _public(body)
+        and _coherent(body)
         and _whole(body)
         and all(map(_whole, wishes if isinstance(wishes, list) else []))
     )
@@ -68,3 +72,24 @@ def _whole(wish: Any) -> bool:
     if not isinstance(wish, dict) or wish.get("output_format", "png") not in ("png", None):
         return True
     return wish.get("output_compression", 100) in (None, 100)
+
+
+def _coherent(body: Any) -> bool:
+    """Whether this is no policy whose fields are well by themselves but do not fit together."""
+    if not isinstance(body, dict) or "concepts" not in body:
+        return True
+    try:
+        wanted = Wanted.model_validate(body)
+    except ValidationError:
+        return True
+    try:
+        parse_concepts(wanted.model_dump())
+    except BadPolicy:
+        return False
+    return True
+
+
+@schemathesis.hook
+def filter_case(context: Any, case: Any) -> bool:
+    """The same for what is made field by field, at the limits."""
+    return _coherent(case.body)

@@ -13,7 +13,7 @@ from bench.marks.drawings import Drawing, bench_key
 from bench.marks.page import Table
 from generators.catalog import Generator
 from generators.interface import Site
-from generators.sampling import Request, Unmarked, draw
+from generators.sampling import Request, Unerased, Unmarked, draw
 from provenance.image import Pixels
 from provenance.watermark.detect import Bank, detect
 from provenance.watermark.mark import Mark
@@ -91,7 +91,13 @@ def sampling_seconds(
     """Seconds of one step of one picture, of the bias and the swap in it, and of all its trades."""
     request = Request(drawing.prompt, drawing.seed)
     whole = seconds(
-        lambda: draw(generator.model, generator.codec, [request], watermarks=[Unmarked()]),
+        lambda: draw(
+            generator.model,
+            generator.codec,
+            [request],
+            erasures=[Unerased()],
+            watermarks=[Unmarked()],
+        ),
         max(1, runs // 5),
     )
     bias, swap = (
@@ -132,7 +138,13 @@ class _Timed:
         spent = []
         for _ in range(runs):
             self._spent = 0.0
-            draw(generator.model, generator.codec, [request], watermarks=[self])
+            draw(
+                generator.model,
+                generator.codec,
+                [request],
+                erasures=[Unerased()],
+                watermarks=[self],
+            )
             spent.append(self._spent)
         return float(np.median(spent))
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from bench.icons import prompts
 from generators.catalog import Generator
-from generators.sampling import Request, Unmarked, draw
+from generators.sampling import Request, Unerased, Unmarked, draw
 from provenance.image import Pixels, encode_png, read_image
 from provenance.robustness.attacks import Attack, find
 from provenance.watermark.keys import Key, KeyState
-from workers.generate import BATCH, How, WeakMark, generate
+from workers.generate import BATCH, How, WeakMark, generate, unerased
 from workers.marking import Kind, Marker
 
 FIRST_SEED = 9000
@@ -94,7 +94,13 @@ def unmarked(folder: Path, generator: Generator, count: int) -> Album:
 
     def make(requests: Sequence[Request]) -> list[Made]:
         hooks = [Unmarked()] * len(requests)
-        drawn = draw(generator.model, generator.codec, requests, watermarks=hooks)
+        drawn = draw(
+            generator.model,
+            generator.codec,
+            requests,
+            erasures=[Unerased()] * len(requests),
+            watermarks=hooks,
+        )
         pictures = [(d.pixels.transpose(2, 0, 1) / 255).astype(np.float32) for d in drawn]
         return [
             (encode_png(picture), {"strength": 0.0, "tokens": d.tokens.tolist()})
@@ -112,7 +118,7 @@ def _marked_or_refused(
     survive: Attack | None,
 ) -> list[Made]:
     try:
-        made = generate(generator, marker, requests, How(kind, bench_key(), survive))
+        made = generate(generator, marker, requests, How(kind, bench_key(), unerased, survive))
     except WeakMark as e:
         if len(requests) == 1:
             return [(b"", {"refused": str(e)})]

@@ -22,7 +22,7 @@ from bench.marks.page import Table
 from bench.marks.processes import spread
 from generators.catalog import Generator
 from generators.interface import Site
-from generators.sampling import Request, draw
+from generators.sampling import Request, Unerased, draw
 from provenance.image import Pixels, encode_png, read_image
 from provenance.robustness.attacks import attacked, find
 from provenance.watermark.colouring import green
@@ -151,7 +151,13 @@ def drawn(generator: Generator, marker: Marker, count: int) -> str:
                 for n in part
             ]
             requests = [wishes[n] for n in part]
-            pictures = draw(generator.model, generator.codec, requests, watermarks=hooks)
+            pictures = draw(
+                generator.model,
+                generator.codec,
+                requests,
+                erasures=[Unerased()] * len(requests),
+                watermarks=hooks,
+            )
             for n, picture in zip(part, pictures, strict=True):
                 pixels = (picture.pixels.transpose(2, 0, 1) / 255).astype(np.float32)
                 message, presence = judge.message(pixels), judge.evidence(pixels)

@@ -19,7 +19,7 @@ from bench.marks.drawings import Drawing, bench_key
 from bench.marks.page import Table
 from generators.catalog import Generator
 from generators.interface import Codec, Site
-from generators.sampling import Request, draw
+from generators.sampling import Request, Unerased, draw
 from provenance.image import Pixels
 from provenance.robustness.quality import psnr
 from provenance.watermark.mark import Mark
@@ -179,7 +179,13 @@ def kept_psnr(
             )
             for d in part
         ]
-        draw(generator.model, generator.codec, requests, watermarks=hooks)
+        draw(
+            generator.model,
+            generator.codec,
+            requests,
+            erasures=[Unerased()] * len(requests),
+            watermarks=hooks,
+        )
         plain = torch.from_numpy(np.stack([d.tokens for d in part]))
         swapped = torch.stack([hook.swapped for hook in hooks]).reshape(plain.shape)
         pictures = (_decoded(marker.codec, tokens) for tokens in (plain, swapped))

@@ -24,7 +24,7 @@ from bench.serving.kills import lift_quotas
 from bench.serving.running import Running
 from generators.catalog import load_generator
 from generators.sampling import Request
-from workers.generate import BATCH, How, attempt
+from workers.generate import BATCH, How, attempt, unerased
 from workers.marking import Kind, Marker
 
 MODEL = "icons-128"
@@ -65,7 +65,10 @@ Ask = Callable[[Caller], object]
 def direct(rounds: int = 3) -> float:
     """Marked drawings a second without a service, in full batches; the best of some rounds."""
     generator = load_generator(MODEL)
-    marker, how = Marker(MODEL, generator.spec, generator.codec), How(Kind.TRADE, bench_key())
+    marker, how = (
+        Marker(MODEL, generator.spec, generator.codec),
+        How(Kind.TRADE, bench_key(), unerased),
+    )
     rates = []
     for first in range(0, (rounds + 1) * BATCH, BATCH):
         wishes = [Request(_prompt(number), number) for number in range(first, first + BATCH)]

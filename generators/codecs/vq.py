@@ -242,9 +242,10 @@ class VQCodec(nn.Module):
         """Tokens that a picture of this codec was decoded from, as well as they can be told."""
         vectors = self.reader(pixels).permute(0, 2, 3, 1)
         few = vectors.flatten(0, 2).split(AT_ONCE)
-        tokens, margin = zip(*(nearest(part @ self.codebook.T) for part in few), strict=True)
-        shape = vectors.shape[:3]
-        return Reading(torch.cat(tokens).view(shape), torch.cat(margin).view(shape))
+        found = [nearest(part @ self.codebook.T) for part in few]
+        tokens = torch.cat([part.tokens for part in found])
+        margin = torch.cat([part.margin for part in found])
+        return Reading(tokens.view(vectors.shape[:3]), margin.view(vectors.shape[:3]))
 
     @torch.inference_mode()
     def find(self, pixels: Tensor) -> Tensor:

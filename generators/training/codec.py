@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.codecs.vq import STRIDE, Block, VQCodec, VQConfig
+from generators.devices import brief
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
 
@@ -238,7 +239,7 @@ class Fit:
                 codebook_from(torch.cat(self.pool), codes, torch.default_generator)
             )
             self.moving = MovingCodebook(self.codec, decay=0.99)
-        with torch.autocast("cpu", torch.bfloat16):
+        with brief():
             losses = (
                 self._plain(pixels) if self.step < self.recipe.plain else self._quantised(pixels)
             )

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.codecs.vq import VQCodec
+from generators.devices import brief
 from generators.training.codec import TUTOR, Optimisers, grids, pixel_loss
 from generators.training.distort import attacked
 from generators.training.icons import Icon, Picture, codec_picture, load_icons, load_photographs
@@ -51,7 +52,7 @@ class Tuning:
         cosine = 1 + math.cos(math.pi * self.step / self.steps)
         self.optimiser.set_rate(self.rate * min(1, (self.step + 1) / 50) * (0.02 + 0.49 * cosine))
         drawn = self.sampled[torch.from_numpy(self.rng.integers(0, len(self.sampled), GRIDS))]
-        with torch.autocast("cpu", torch.bfloat16):
+        with brief():
             vectors, wanted, aim, mask = self._aims(pixels, drawn)
             out = self.codec.decoder(vectors)
             error = pixel_loss(out, aim, mask)

@@ -17,7 +17,7 @@ from torch import Tensor
 from generators.codecs.vq import VQCodec
 from generators.interface import Site
 from generators.raster import RasterConfig, RasterModel, RasterTransformer
-from generators.sampling import Request, Sampling, draw
+from generators.sampling import Request, Sampling, Unerased, draw
 from generators.text import TextEncoder
 from generators.training.codec import TUTOR
 from generators.training.icons import background
@@ -71,7 +71,12 @@ def main() -> None:
             for _ in range(BATCH)
         ]
         marks = [HalfList(rng, transformer.config.codes) for _ in requests]
-        drawn += [d.tokens for d in draw(model, codec.eval(), requests, watermarks=marks)]
+        drawn += [
+            d.tokens
+            for d in draw(
+                model, codec.eval(), requests, erasures=[Unerased()] * BATCH, watermarks=marks
+            )
+        ]
         print(f"{len(drawn)} {time.monotonic() - started:.0f}s", flush=True)
     np.save(options.out, np.stack(drawn[: options.count]).astype(np.uint16))
 

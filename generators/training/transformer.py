@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from generators.codecs.vq import STRIDE, VQCodec
+from generators.devices import brief
+from generators.pyramid import PyramidTransformer
 from generators.raster import RasterConfig, RasterTransformer
 from generators.text import DIM, TextEncoder, clauses
 from generators.training.codec import TUTOR
@@ -43,10 +47,15 @@ class Batch:
 
 
 class Scenes:
-    """Makes captioned pictures of the things and encodes them."""
+    """Makes captioned pictures of the things, and describes them as tokens (B, T)."""
 
-    def __init__(self, codec: VQCodec, cutouts: dict[str, Cutout], text: TextEncoder) -> None:
-        self._codec = codec
+    def __init__(
+        self,
+        describe: Callable[[Tensor], Tensor],
+        cutouts: dict[str, Cutout],
+        text: TextEncoder,
+    ) -> None:
+        self._describe = describe
         self._cutouts = cutouts
         self._names = sorted(cutouts)
         self._text = text
@@ -73,9 +82,14 @@ class Scenes:
             subject = spoken(name) if rng.random() < 0.8 else name
             captions.append(self.embed(subject if rng.random() < 0.1 else f"{subject}, {clause}"))
         pixels = torch.from_numpy(np.stack(pictures)).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            tokens = self._codec.similarity(self._codec.encoder(pixels)).argmax(-1).flatten(1)
+        tokens = self._describe(pixels)
         return Batch(torch.stack(captions), tokens, torch.from_numpy(np.stack(weights)))
+
+
+def describe(codec: VQCodec, pixels: Tensor) -> Tensor:
+    """The tokens (B, T) of pictures, row by row."""
+    with torch.no_grad(), brief():
+        return codec.similarity(codec.encoder(pixels)).argmax(-1).flatten(1)
 
 
 def neighbours(codebook: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +127,7 @@ def caption_gap(model: RasterTransformer, batch: Batch) -> tuple[float, float]:
     model.eval()
     losses = []
     for captions in (batch.captions, batch.captions.roll(1, 0)):
-        with torch.autocast("cpu", torch.bfloat16):
+        with brief():
             logits = model(captions, model.tok_embeddings(batch.tokens[:, :-1])).float()
         each = F.cross_entropy(logits.flatten(0, 1), batch.tokens.flatten(), reduction="none")
         losses.append(each[batch.weights.flatten() == 1].mean().item())
@@ -121,7 +135,9 @@ def caption_gap(model: RasterTransformer, batch: Batch) -> tuple[float, float]:
     return losses[0], losses[1]
 
 
-def optimisers(model: RasterTransformer, rate: float) -> list[torch.optim.Optimizer]:
+def optimisers(
+    model: RasterTransformer | PyramidTransformer, rate: float
+) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices, AdamW for embeddings, output and norms."""
     canvas = model.cls_embedding.canvas.weight
     hidden = [p for n, p in model.named_parameters() if n.startswith("layers.") and p.ndim == 2]
@@ -184,7 +200,7 @@ class Fit:
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
         bare = torch.rand(len(data.captions)) < BARE
-        with torch.autocast("cpu", torch.bfloat16):
+        with brief():
             empty = self.model.cls_embedding.uncond_embedding.expand_as(data.captions)
             captions = torch.where(bare[:, None, None], empty, data.captions)
             loss = token_loss(self.model(captions, context(self.model, data)), data, self.near)
@@ -241,7 +257,7 @@ def main() -> None:
     recipe = Recipe(options.steps, options.batch, options.rate, options.seed)
     model = RasterTransformer(RasterConfig())
     fit = Fit(model, codec.codebook, recipe, options.checkpoint)
-    train(fit, Scenes(codec.eval(), cutouts, TextEncoder()))
+    train(fit, Scenes(partial(describe, codec.eval()), cutouts, TextEncoder()))
 
 
 if __name__ == "__main__":

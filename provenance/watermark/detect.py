@@ -45,7 +45,7 @@ class Reading(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A picture as one codec reads it under one geometry: one reading a scale."""
+    """A picture as one codec reads it under one geometry: one reading a scale, coarse to fine."""
 
     codec_digest: bytes
     geometry: str  # "as it is", "shift 3,4", ...
@@ -160,7 +160,12 @@ class Bank:
                 raise BadReading(f"tokens must lie in 0..{codes - 1}")
         tokens = [r.tokens.ravel() + s * codes for s, r in enumerate(view.readings)]
         margin = [r.margin.ravel() for r in view.readings]
-        return stake(test, self.scheme.joint, np.concatenate(tokens), np.concatenate(margin))
+        worth = None
+        if self.scheme.worth:
+            worth = np.repeat(self.scheme.worth, [len(one) for one in tokens])
+        return stake(
+            test, self.scheme.joint, np.concatenate(tokens), np.concatenate(margin), worth=worth
+        )
 
 
 class GatedBank(Bank):
@@ -255,9 +260,9 @@ class _Search:
         count = self.looked[view.codec_digest] = self.looked.get(view.codec_digest, 0) + 1
         if count > self.planned:
             raise ValueError(f"more than the {self.planned} views that were planned")
-        weighed: dict[tuple[Colouring, int], Stakes] = {}  # of each colouring once
+        weighed: dict[tuple[Colouring, int, tuple[float, ...]], Stakes] = {}  # of each once
         for bank in able:
-            colours = bank.scheme.colouring, bank.scheme.scales
+            colours = bank.scheme.colouring, bank.scheme.scales, bank.scheme.worth
             if colours not in weighed:
                 weighed[colours] = bank.all_stakes(self.test, view)
             self._try(bank, view, bank.asked(weighed[colours]))

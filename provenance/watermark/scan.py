@@ -40,6 +40,10 @@ class Reading(Protocol):
     @property
     def margin(self) -> Tensor: ...
 
+    @property
+    def coarser(self) -> Sequence[Reading]:
+        """The readings of coarser scales, coarse to fine, if the codec has several."""
+
 
 class Reader(Protocol):
     """What tells tokens; pixels are (B, 3, 8h, 8w) in [0, 1]."""

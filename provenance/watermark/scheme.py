@@ -31,10 +31,17 @@ class Scheme:
     lists: int = 1
     scales: int = 1
     stream: str = ""
+    worth: tuple[
+        float, ...
+    ] = ()  # of a token of each scale, above 0 and at most 1; (): all the same
 
     def __post_init__(self) -> None:
         if self.lists < 1 or self.scales < 1:
             raise ValueError(f"lists and scales start at 1: {self.lists}, {self.scales}")
+        if self.worth and len(self.worth) != self.scales:
+            raise ValueError(f"{len(self.worth)} worths for {self.scales} scales")
+        if not all(0 < worth <= 1 for worth in self.worth):
+            raise ValueError(f"a worth is above 0 and at most 1: {self.worth}")
 
     def check_codec(self, digest: bytes) -> None:
         """Raise CodecMismatch unless tokens of this codec are what the scheme colours."""

@@ -25,7 +25,7 @@ from provenance.image import Pixels
 from provenance.watermark.detect import View
 from provenance.watermark.geometry import STRIDE, Frame, Geometry, busiest, framed, whole
 from provenance.watermark.level import AS_IT_IS, LEVELS, levelled
-from provenance.watermark.scan import Finder, Ladder, Reader, Scan, mean_margins
+from provenance.watermark.scan import Finder, Ladder, Reader, Reading, Scan, mean_margins
 
 LARGEST = 1024  # px a side of the first views: 16,384 tokens are plenty
 SCANNED = 256  # px a side of what is scanned, so that its cost does not grow with the picture
@@ -75,8 +75,17 @@ class Grid:
 
 
 def read_one(reader: Reader, pixels: Tensor) -> Grid:
-    """The grid of one picture (3, 8h, 8w)."""
+    """The grid of one picture (3, 8h, 8w), the finest if it has several."""
+    return _grid(reader.read(pixels[None]))
+
+
+def read_scales(reader: Reader, pixels: Tensor) -> tuple[Grid, ...]:
+    """The grids of one picture (3, 8h, 8w), coarse to fine."""
     reading = reader.read(pixels[None])
+    return tuple(_grid(one) for one in (*reading.coarser, reading))
+
+
+def _grid(reading: Reading) -> Grid:
     return Grid(
         reading.tokens[0].numpy(force=True).astype(np.int64),
         reading.margin[0].float().numpy(force=True),
@@ -183,4 +192,4 @@ class Search:
         tokens = whole(pixels, 0, 0)
         if not tokens.numel():
             return
-        yield View(self._digest, geometry, (read_one(self._reader, tokens),))
+        yield View(self._digest, geometry, read_scales(self._reader, tokens))

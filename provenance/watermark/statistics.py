@@ -105,11 +105,22 @@ class Evidence:
 
 
 def stake(
-    test: Test, colouring: Colouring, tokens: NDArray[np.integer], margin: NDArray[np.floating]
+    test: Test,
+    colouring: Colouring,
+    tokens: NDArray[np.integer],
+    margin: NDArray[np.floating],
+    *,
+    worth: Floats | None = None,
 ) -> Stakes:
-    """Weigh the units of a picture by its tokens and reading margins (same shape, any shape)."""
+    """Weigh the units of a picture by its tokens and reading margins (same shape, any shape).
+
+    `worth` (N,) is how much each token counts, above 0 and at most 1; None: all the same. It must
+    not depend on any key, as margins do not, so that the coins alone are left to chance.
+    """
     codes = _check_tokens(colouring, tokens, margin)
     trust = _trust(margin.ravel().astype(np.float64)) if test is Test.MARGIN else None
+    if worth is not None and test is not Test.UNIQUE:
+        trust = worth if trust is None else trust * worth
     slot = 2 * colouring.unit[codes].astype(np.int64) + colouring.side[codes]
     count = np.bincount(slot, minlength=2 * colouring.units).reshape(-1, 2)
     mass = np.bincount(slot, trust, minlength=2 * colouring.units).reshape(-1, 2)

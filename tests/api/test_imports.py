@@ -13,6 +13,14 @@ from tests.api.installations import Installed
 ROOT = Path(__file__).parents[2]
 MEGABYTES = 150
 SECONDS = 2.0  # of processor time: other work on the machine does not count
+# On a machine that is slow just now: as much as this many times what its libraries alone take.
+TIMES = 2.0
+LIBRARIES = """
+import json, resource
+import alembic.command, cryptography.x509, fastapi, jinja2, sqlalchemy.orm, starlette.testclient
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"seconds": used.ru_utime + used.ru_stime}))
+"""
 HEAVY = ("torch", "PIL", "generators", "transformers", "scipy", "pdqhash", "c2pa", "celery")
 START = """
 import json, resource, sys
@@ -44,7 +52,8 @@ def test_the_door_loads_nothing_heavy_and_opens_at_once(here: Installed) -> None
         name for name in told["modules"] if name.startswith("workers.") and name != "workers.queue"
     ]
     assert told["kilobytes"] < MEGABYTES * 1024
-    assert told["seconds"] < SECONDS
+    slow = TIMES * _start([sys.executable, "-c", LIBRARIES])["seconds"]
+    assert told["seconds"] < max(SECONDS, slow)
 
 
 def _start(command: list[str]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ VALUE = "bG9jYWwuMS4wMDAwMDAwMA=="  # the toy worker's mark key
 FREE = {  # where nothing belongs to anyone: lists and forms that only ever show one's own
     "/v1/models",
     "/v1/models/{model}",
+    "/v1/policies/{model}",  # a model's name; what is kept under it is one's own alone
+    "/v1/policies/{model}/versions",
 }
 
 

@@ -56,6 +56,18 @@ from provenance.verdict.table import decide
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SIDE = 128
 KEY = "local.1.00000000"
+BANNED = {
+    "concept": "gun",
+    "kind": "phrase",
+    "score": 1.0,
+    "threshold": 1.0,
+    "done": "refused",
+    "policy": "*/*/1",
+    "start": 2,
+    "end": 5,
+    "picture": 0,
+    "evidence": None,
+}
 SLOW = "slowly"  # a prompt with this word is drawn in steps, with previews
 _LOOK = 0.01  # seconds between two looks for work
 _SPEAK = 10.0  # seconds between two announcements
@@ -178,6 +190,10 @@ class ToyWorker:
                 jobs.fail(session, claim, Fault.UNREADABLE, "upload: not a picture", now=now)
             elif "unmarkable" in wish.request.get("prompt", ""):
                 jobs.fail(session, claim, Fault.WEAK_MARK, "too flat to carry a mark", now=now)
+            elif "forbidden" in wish.request.get("prompt", ""):
+                told = {"reasons": [BANNED]}
+                why = "gun: refused, for the prompt names it"
+                jobs.fail(session, claim, Fault.BANNED, why, now=now, result=told)
             elif wish.kind is Kind.VERIFY:
                 result = self._verify(session, claim, data)
                 shown = [Digest(bytes.fromhex(one["sha256"])) for one in result["overlays"]]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.marks import quality
 from bench.marks.drawings import bench_key, unmarked
-from generators.sampling import Request, draw
+from generators.sampling import Request, Unerased, draw
 from tests.workers.toys import generator
 from workers.marking import Kind, request_id
 
@@ -55,7 +55,7 @@ def test_forcing_feeds_the_drawing_s_tokens_and_swaps_each(tmp_path: Path) -> No
     swapped = np.where(green[drawing.tokens], drawing.tokens, drawing.tokens ^ 1)
     hook = quality.Forced(mark, drawing)
     wish = Request(drawing.prompt, drawing.seed + 1)
-    (again,) = draw(toy.model, toy.codec, [wish], watermarks=[hook])
+    (again,) = draw(toy.model, toy.codec, [wish], erasures=[Unerased()], watermarks=[hook])
     assert np.array_equal(again.tokens, drawing.tokens)
     assert np.array_equal(hook.swapped.numpy(), swapped.ravel())
     moved = (swapped != drawing.tokens).mean()

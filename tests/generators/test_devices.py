@@ -38,7 +38,8 @@ class Elsewhere:
         return self._taken(pixels)
 
     def read(self, pixels: Tensor) -> Reading:
-        return Reading(self._taken(pixels), self._taken(pixels))
+        one = Reading(self._taken(pixels), self._taken(pixels))
+        return one._replace(coarser=(one,))
 
     def find(self, pixels: Tensor) -> Tensor:
         return self._taken(pixels)
@@ -54,7 +55,9 @@ class Elsewhere:
 def test_a_placed_codec_takes_and_gives_tensors_of_the_processor() -> None:
     codec: Codec = PlacedCodec(Elsewhere(), META)
     given = torch.zeros(1, 3, 8, 8)
-    found = [codec.encode(given), codec.find(given), codec.decode(given), *codec.read(given)]
+    read = codec.read(given)
+    found = [codec.encode(given), codec.find(given), codec.decode(given)]
+    found += [read.tokens, read.margin, read.coarser[0].tokens, read.coarser[0].margin]
     assert all(one.device == CPU and one.eq(7).all() for one in found)
     assert codec.codes.vectors.device == CPU
 

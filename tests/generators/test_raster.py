@@ -49,6 +49,34 @@ def test_logits_do_not_depend_on_batch_mates(transformer: RasterTransformer, mat
     assert torch.equal(alone[:, 0], among[:, 0])
 
 
+@pytest.mark.parametrize("branches", [[0], [0, 0], [0, 1, 1], [0, 0, 0, 1, 1]])
+def test_branches_against_change_no_other_logits(
+    transformer: RasterTransformer, branches: list[int]
+) -> None:
+    captions, tokens = torch.randn(2, 2, 384), torch.randint(64, (2, 16))
+    against = torch.randn(len(branches), 2, 384)
+    plain = teacher(RasterRun(transformer, captions), tokens)
+    beside = teacher(RasterRun(transformer, captions, against, branches), tokens)
+    assert torch.equal(plain, beside)
+
+
+def test_a_branch_against_goes_over_the_tokens_of_its_request(
+    transformer: RasterTransformer,
+) -> None:
+    captions, tokens = torch.randn(3, 2, 384), torch.randint(64, (3, 16))
+    run = RasterRun(transformer, captions, captions[:2], [2, 0])
+    seen = []
+    with torch.inference_mode():
+        while (proposal := run.propose()) is not None:
+            assert proposal.against.shape == (2, 1, 64)
+            seen.append(proposal.against[:, 0])
+            step = tokens[:, proposal.site.step][:, None]
+            run.commit(step, step)
+        embedded = transformer.tok_embeddings(tokens[[2, 0], :-1])
+        whole = transformer(captions[:2], embedded)
+    torch.testing.assert_close(torch.stack(seen, 1), whole, rtol=1e-4, atol=1e-5)
+
+
 def test_a_later_token_never_changes_earlier_logits(transformer: RasterTransformer) -> None:
     captions, tokens = torch.randn(1, 2, 384), torch.randint(64, (1, 15))
     other = tokens.clone()

@@ -5,12 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from generators.interface import Codebook, Layout, Proposal, Reading, Site
+from generators.guidance import mix
+from generators.interface import Codebook, Layout, Prompt, Proposal, Reading, Site
 from generators.sampling import (
     BadRequest,
     Drawn,
+    Erasure,
     Request,
     Sampling,
+    Unerased,
     Unmarked,
     Watermark,
     choose,
@@ -24,7 +27,7 @@ CODES = 16
 class ToyRun:
     """Logits that depend on the prompt and the token drawn before, so that feeding back shows."""
 
-    def __init__(self, prompts: Sequence[str]) -> None:
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
         self._prompts = prompts
         self._drawn, self._kept = torch.zeros(2, len(prompts), 4, dtype=torch.int64)
         self._step = 0
@@ -32,13 +35,18 @@ class ToyRun:
     def propose(self) -> Proposal | None:
         if self._step == 4:
             return None
-        rows = []
+        rows: list[Tensor] = []
+        against: list[Tensor] = []
         for row, prompt in enumerate(self._prompts):
             last = int(self._drawn[row, self._step - 1]) if self._step else 0
-            seed = torch.Generator().manual_seed(1000 * len(prompt) + 17 * last + self._step)
-            rows.append(torch.randn(2, 1, CODES, generator=seed))
+            rows.append(self._logits(prompt.text, last, 2))
+            against += [self._logits(text, last, 1) for text in prompt.against]
         site = Site("image", self._step, 4, None, torch.tensor([self._step]))
-        return Proposal(site, torch.stack(rows, 1))
+        return Proposal(site, torch.stack(rows, 1), torch.cat([torch.zeros(0, 1, CODES), *against]))
+
+    def _logits(self, text: str, last: int, branches: int) -> Tensor:
+        seed = torch.Generator().manual_seed(1000 * len(text) + 17 * last + self._step)
+        return torch.randn(branches, 1, CODES, generator=seed)
 
     def commit(self, drawn: Tensor, kept: Tensor) -> None:
         self._drawn[:, self._step] = drawn[:, 0]
@@ -53,7 +61,7 @@ class ToyRun:
 class ToyModel:
     layout = Layout(2, 2)
 
-    def open(self, prompts: Sequence[str]) -> ToyRun:
+    def open(self, prompts: Sequence[Prompt]) -> ToyRun:
         return ToyRun(prompts)
 
 
@@ -111,7 +119,7 @@ class Recorder(Unmarked):
 
 def one(prompt: str, seed: int, mark: Watermark, sampling: Sampling | None = None) -> Drawn:
     request = Request(prompt, seed, sampling or Sampling(2.0, 0.5, CODES, 1.0))
-    return draw(ToyModel(), ToyCodec(), [request], watermarks=[mark])[0]
+    return draw(ToyModel(), ToyCodec(), [request], erasures=[Unerased()], watermarks=[mark])[0]
 
 
 def test_draw_marks_every_token_while_it_is_sampled() -> None:
@@ -125,7 +133,7 @@ def test_draw_marks_every_token_while_it_is_sampled() -> None:
 def test_the_bias_comes_after_guidance_and_temperature_and_before_the_cuts() -> None:
     recorder = Recorder()
     one("a fox", 3, recorder, Sampling(guidance=3.0, temperature=0.5, top_k=4, top_p=1.0))
-    first = ToyRun(["a fox"]).propose()
+    first = ToyRun([Prompt("a fox")]).propose()
     assert first is not None
     conditional, without = first.logits[:, 0]
     torch.testing.assert_close(recorder.logits[0], (without + 3 * (conditional - without)) / 0.5)
@@ -143,7 +151,7 @@ def test_the_drawn_token_and_the_swapped_one_are_committed_and_the_swapped_one_d
     drawn = one("a fox", 5, recorder)
     assert drawn.tokens.flatten().tolist() == [(t + 1) % CODES for t in recorder.drawn]
     assert np.array_equal(drawn.pixels[..., 0], drawn.tokens)
-    run = ToyRun(["a fox"])
+    run = ToyRun([Prompt("a fox")])
     run.propose()
     first = torch.tensor([[recorder.drawn[0]]])
     run.commit(first, (first + 1) % CODES)
@@ -162,9 +170,11 @@ def test_a_request_is_drawn_the_same_alone_and_among_others() -> None:
         Request("a boat on a lake", 3, Sampling(1.0, 1.5, CODES, 0.7)),
     ]
     marks: list[Watermark] = [HardGreen(), Unmarked(), SwapToOdd()]
-    together = draw(ToyModel(), ToyCodec(), requests, watermarks=marks)
+    together = draw(
+        ToyModel(), ToyCodec(), requests, erasures=[Unerased()] * len(requests), watermarks=marks
+    )
     for request, mark, among in zip(requests, marks, together, strict=True):
-        alone = draw(ToyModel(), ToyCodec(), [request], watermarks=[mark])[0]
+        alone = draw(ToyModel(), ToyCodec(), [request], erasures=[Unerased()], watermarks=[mark])[0]
         assert np.array_equal(alone.tokens, among.tokens)
         assert among.request == request
 
@@ -197,9 +207,69 @@ def test_a_seed_out_of_range_is_named(seed: int) -> None:
         one("a fox", seed, Unmarked())
 
 
-def test_every_request_needs_a_mark() -> None:
-    with pytest.raises(BadRequest, match="1 requests need as many marks, not 0"):
-        draw(ToyModel(), ToyCodec(), [Request("a fox", 1)], watermarks=[])
+def test_every_request_needs_an_erasure_and_a_mark() -> None:
+    with pytest.raises(BadRequest, match="1 requests need as many erasures and marks, not 1 and 0"):
+        draw(ToyModel(), ToyCodec(), [Request("a fox", 1)], erasures=[Unerased()], watermarks=[])
+    with pytest.raises(BadRequest, match="not 0 and 1"):
+        draw(ToyModel(), ToyCodec(), [Request("a fox", 1)], erasures=[], watermarks=[Unmarked()])
+
+
+class Away:
+    """Steers away from one text by a strength, and remembers what it was shown."""
+
+    without: tuple[str, ...] = ()
+
+    def __init__(self, *against: str, strength: float) -> None:
+        self.against = against
+        self._strength = strength
+        self.steered: list[Tensor] = []
+        self.mixed: list[Tensor] = []
+        self.seen: list[tuple[Tensor, int]] = []
+
+    def steer(self, site: Site, logits: Tensor, guidance: float) -> Tensor:
+        self.steered.append(logits)
+        push = sum((logits[2 + k] - logits[1] for k in range(len(self.against))), logits[0] * 0)
+        self.mixed.append(mix(logits[0], logits[1], guidance) - self._strength * push)
+        return self.mixed[-1]
+
+    def observe(self, site: Site, logits: Tensor, drawn: Tensor) -> None:
+        self.seen.append((logits, int(drawn)))
+
+
+def test_every_branch_is_of_the_tokens_drawn_so_far_and_of_its_own_text() -> None:
+    away = Away("a gun", "two swords", strength=1.0)
+    wish = Request("a fox", 3, Sampling(2.0, 1.0, CODES, 1.0))
+    draw(ToyModel(), ToyCodec(), [wish], erasures=[away], watermarks=[Unmarked()])
+    run = ToyRun([Prompt("a fox", against=away.against)])
+    for shown, (observed, token) in zip(away.steered, away.seen, strict=True):
+        proposal = run.propose()
+        assert proposal is not None
+        assert torch.equal(shown, torch.cat([proposal.logits[:, 0], proposal.against]))
+        assert observed is shown
+        run.commit(torch.tensor([[token]]), torch.tensor([[token]]))
+
+
+def test_erasure_comes_with_guidance_and_before_temperature_and_the_mark() -> None:
+    away, recorder = Away("a gun", strength=2.0), Recorder()
+    wish = Request("a fox", 3, Sampling(3.0, 0.5, CODES, 1.0))
+    draw(ToyModel(), ToyCodec(), [wish], erasures=[away], watermarks=[recorder])
+    for mixed, favoured in zip(away.mixed, recorder.logits, strict=True):
+        assert torch.equal(mixed / 0.5, favoured)
+
+
+def test_an_erasure_sees_the_branches_of_its_own_request() -> None:
+    first, second = Away("a gun", strength=1.0), Away("swords", "a bomb", strength=1.0)
+    wishes = [Request("a fox", 1), Request("an owl", 2), Request("a red apple", 3)]
+    erasures: list[Erasure] = [first, Unerased(), second]
+    marks = [Unmarked()] * 3
+    among = draw(ToyModel(), ToyCodec(), wishes, erasures=erasures, watermarks=marks)
+    for n, erasure in enumerate(erasures):
+        (alone,) = draw(
+            ToyModel(), ToyCodec(), [wishes[n]], erasures=[erasure], watermarks=[Unmarked()]
+        )
+        assert np.array_equal(alone.tokens, among[n].tokens)
+    assert {len(shown) for shown in first.steered} == {3}
+    assert {len(shown) for shown in second.steered} == {4}
 
 
 @pytest.mark.parametrize(

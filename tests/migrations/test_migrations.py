@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,13 @@ from provenance.tables import (
     LookupRow,
     NodeRow,
     OpeningRow,
+    PolicyRow,
     Table,
     TimestampRow,
 )
 from tests.databases import KINDS, empty_database, migrated_database
 
-ONLY_GROW = ("entries", "nodes", "checkpoints", "timestamps", "lookups")
+ONLY_GROW = ("entries", "nodes", "checkpoints", "timestamps", "lookups", "policies")
 
 
 @pytest.fixture(params=KINDS, scope="module")
@@ -42,6 +44,18 @@ def engine(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.E
             session.flush()
             session.add(LookupRow(name="id", value=b"x", entry=0))
             session.add(OpeningRow(entry=0, field="prompt", salt=b"s", value=b"v"))
+            made_at = datetime(2026, 1, 1, tzinfo=UTC)
+            session.add(
+                PolicyRow(
+                    tenant="*",
+                    model="*",
+                    number=1,
+                    document={},
+                    digest=b"d",
+                    author="operator",
+                    created=made_at,
+                )
+            )
         yield made
 
 

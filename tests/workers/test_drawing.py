@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from provenance import jobs, pictures, previews
+from provenance import jobs, pictures, policies, previews
 from provenance.blobs import Blobs, Digest, Unreachable
 from provenance.callers import Quota
 from provenance.counts import Tally
@@ -111,6 +111,15 @@ def test_a_job_cancelled_while_it_is_drawn_leaves_nothing(
         assert log_size(session) == 0
 
 
+def test_a_worker_that_is_told_to_stop_draws_no_further_and_gives_the_job_back(shop: Shop) -> None:
+    job = shop.draw()
+    shop.studio.stop.set()
+    draw_next(shop.studio)
+    assert shop.read(job).state is State.QUEUED
+    with snapshot(shop.folder.engine) as session:
+        assert log_size(session) == 0
+
+
 def test_a_worker_that_lost_its_lease_records_nothing_and_the_next_one_does(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +139,7 @@ def test_a_worker_that_lost_its_lease_records_nothing_and_the_next_one_does(
         assert log_size(session) == 1
 
 
-@pytest.mark.parametrize("where", ["attempt", "sign_pictures", "record"])
+@pytest.mark.parametrize("where", ["draw_kept", "sign_pictures", "record"])
 def test_a_defect_gives_the_job_back_and_ends_it_in_the_end(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -292,3 +301,63 @@ def test_blobs_that_do_not_answer_cost_a_job_no_attempt(shop: Shop) -> None:
         assert (found.state, found.attempts) == (State.QUEUED, 0)
     assert draw_next(studio) == 1
     assert shop.read(job).state is State.DONE
+
+
+def ban(shop: Shop, **more: object) -> None:
+    concept = {"name": "gun", "phrases": ["a gun"], "action": "refuse", **more}
+    with transaction(shop.folder.engine) as session:
+        policies.make(
+            session,
+            {"concepts": [concept]},
+            tenant=policies.EVERY,
+            model=policies.EVERY,
+            author="test",
+            now=datetime.now(UTC),
+        )
+
+
+def test_a_banned_prompt_fails_its_own_job_with_reasons(shop: Shop) -> None:
+    ban(shop)
+    jobs_ = [shop.draw("a g-u-n"), shop.draw("a cat")]
+    draw_next(shop.studio)
+    refused, drawn = (shop.read(one) for one in jobs_)
+    assert (refused.state, refused.fault) == (State.FAILED, Fault.BANNED)
+    assert refused.result is not None
+    (reason,) = refused.result["reasons"]
+    assert (reason["concept"], reason["kind"], reason["done"]) == ("gun", "spelling", "refused")
+    assert "g-u-n" not in (refused.detail or "")
+    assert drawn.state is State.DONE
+    with snapshot(shop.folder.engine) as session:
+        (picture,) = pictures.of_job(session, jobs_[1].id)
+        record = read_record(session, picture.entry)
+    assert picture.facts["erased"] == ["gun"]
+    assert isinstance(record, PictureRecord)
+    assert record.erased == ("gun",)
+    assert "; concepts " in record.policy
+
+
+def test_a_policy_counts_from_the_next_drawing_on_without_a_restart(shop: Shop) -> None:
+    job = shop.draw("a gun")
+    ban(shop)
+    draw_next(shop.studio)
+    assert shop.read(job).fault is Fault.BANNED
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"checker": "nobody", "labels": ["a"]}, "asks for the checker 'nobody'"),
+        ({"delta": "ab" * 32}, "takes no deltas"),
+    ],
+)
+def test_a_policy_that_cannot_be_applied_fails_every_job(
+    shop: Shop, more: dict[str, object], says: str
+) -> None:
+    ban(shop, **more)
+    job = shop.draw("a cat")
+    draw_next(shop.studio)
+    found = shop.read(job)
+    assert (found.state, found.fault) == (State.FAILED, Fault.POLICY)
+    assert says in (found.detail or "")
+    with snapshot(shop.folder.engine) as session:
+        assert log_size(session) == 0

@@ -18,7 +18,7 @@ from provenance.watermark.posthoc import LIMIT, TooSmall
 from provenance.watermark.search import FULL, QUICK
 from tests.workers.toys import generator, key
 from tests.workers.uploads import flat, jpeg, photograph, toy
-from workers.generate import How, WeakMark, generate
+from workers.generate import How, WeakMark, generate, unerased
 from workers.mark import MarkedUpload, check_found, mark
 from workers.marking import UPLOADS, Kind, Marker
 from workers.verify import verify
@@ -131,7 +131,7 @@ def test_a_mark_that_verify_does_not_find_is_not_given_out(tmp_path: Path) -> No
 
 def test_the_mark_of_a_drawing_is_not_taken_for_that_of_an_upload(tmp_path: Path) -> None:
     artist, marker = generator(tmp_path)
-    drawing = generate(artist, marker, [Request("grey", 3)], How(Kind.LEXICAL, key()))[0]
+    drawing = generate(artist, marker, [Request("grey", 3)], How(Kind.LEXICAL, key(), unerased))[0]
     verified = verify(drawing.file, name="it", marker=marker, keys=[key()], plan=QUICK)
     with pytest.raises(WeakMark, match="another mark of ours already, lexical/1"):
         check_found(verified, UPLOADS, key())

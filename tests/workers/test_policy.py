@@ -25,9 +25,10 @@ from provenance.manifest.visible import draw_label
 from provenance.verdict.table import Outcome
 from provenance.watermark.search import QUICK
 from tests.workers.toys import generator, key
+from workers.erasing import Erased
 from workers.examine import open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import How, Marked, WeakMark, generate
+from workers.generate import How, Marked, WeakMark, generate, unerased
 from workers.marking import Kind
 from workers.policy import (
     FILE,
@@ -70,10 +71,10 @@ def sealed(folder: DataFolder, tmp_path: Path, labels: Labels) -> Sealed[Marked]
     toy, marker = generator(tmp_path)
     own = folder.keyring.marks().active(TENANT)
     wish = [Request("grey", 3)]
-    pictures = generate(toy, marker, wish, How(Kind.LEXICAL, own, labels=labels))
+    pictures = generate(toy, marker, wish, How(Kind.LEXICAL, own, unerased, labels=labels))
     now = datetime.now(UTC)
     signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
-    return seal(folder, signer, pictures, trust=trust, marker=marker, key=own)[0]
+    return seal(folder, signer, pictures, trust=trust, marker=marker, key=own, erased=Erased())[0]
 
 
 def test_labels_are_in_the_file_that_leaves_and_in_its_record(
@@ -108,7 +109,9 @@ def test_a_labelled_picture_is_intact_and_its_mark_was_read_under_the_label(
         judged = judge(one.file, name="it", marker=marker, keys=keys, plan=QUICK, library=library)
     assert judged.verdict.outcome is Outcome.INTACT
     own = folder.keyring.marks().active(TENANT)
-    plain = generate(*generator(tmp_path), [Request("grey", 3)], How(Kind.LEXICAL, own))[0]
+    plain = generate(*generator(tmp_path), [Request("grey", 3)], How(Kind.LEXICAL, own, unerased))[
+        0
+    ]
     assert one.marked.finding.corrected != plain.finding.corrected
     assert one.marked.finding.corrected < plain.finding.threshold
 
@@ -116,9 +119,9 @@ def test_a_labelled_picture_is_intact_and_its_mark_was_read_under_the_label(
 def test_a_label_that_covers_too_much_of_the_mark_fails_the_picture(tmp_path: Path) -> None:
     toy, marker = generator(tmp_path)
     wish = [Request("grey", 3)]
-    assert generate(toy, marker, wish, How(Kind.SWAP, key(), labels=Labels("AI")))
+    assert generate(toy, marker, wish, How(Kind.SWAP, key(), unerased, labels=Labels("AI")))
     with pytest.raises(WeakMark, match="cannot carry the mark"):
-        generate(toy, marker, wish, How(Kind.SWAP, key(), labels=Covering("AI")))
+        generate(toy, marker, wish, How(Kind.SWAP, key(), unerased, labels=Covering("AI")))
 
 
 @pytest.mark.parametrize("labels", [NO_LABELS, replace(LABELS, text="A"), Labels("AI")])

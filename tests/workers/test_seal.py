@@ -28,9 +28,10 @@ from provenance.verdict.table import Outcome
 from provenance.watermark.search import QUICK, STANDARD
 from tests.workers.toys import generator
 from tests.workers.uploads import jpeg, photograph, toy
+from workers.erasing import Erased
 from workers.examine import open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
-from workers.generate import How, Marked, generate
+from workers.generate import How, Marked, generate, unerased
 from workers.mark import MarkedUpload, mark
 from workers.marking import UPLOADS, Kind, Marker
 from workers.seal import Sealed, Untrusted, seal, seal_upload
@@ -59,10 +60,10 @@ def sealed(folder: DataFolder, tmp_path: Path, *seeds: int) -> list[Sealed[Marke
     toy, marker = generator(tmp_path)
     key = folder.keyring.marks().active(TENANT)
     wishes = [Request(PROMPT, seed) for seed in seeds]
-    pictures = generate(toy, marker, wishes, How(Kind.LEXICAL, key))
+    pictures = generate(toy, marker, wishes, How(Kind.LEXICAL, key, unerased))
     now = datetime.now(UTC)
     signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
-    return seal(folder, signer, pictures, trust=trust, marker=marker, key=key)
+    return seal(folder, signer, pictures, trust=trust, marker=marker, key=key, erased=Erased())
 
 
 def outcome(folder: DataFolder, marker: Marker, data: bytes) -> Outcome:

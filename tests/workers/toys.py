@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from generators.catalog import Generator, Spec, Weights
-from generators.interface import Codebook, Layout, Proposal, Reading, Site
+from generators.interface import Codebook, Layout, Prompt, Proposal, Reading, Site
 from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.matching import Matching
 from workers.marking import Marker
@@ -52,10 +52,11 @@ class GreyCodec:
 
 
 class GreyRun:
-    """The same logits everywhere."""
+    """The same logits everywhere, whatever is asked for or against."""
 
-    def __init__(self, prompts: Sequence[str], logits: Tensor) -> None:
+    def __init__(self, prompts: Sequence[Prompt], logits: Tensor) -> None:
         self._logits = logits
+        self._against = sum(len(prompt.against) for prompt in prompts)
         self._tokens = torch.zeros(len(prompts), 256, dtype=torch.int64)
         self._step = 0
 
@@ -63,7 +64,8 @@ class GreyRun:
         if self._step == 256:
             return None
         site = Site("image", self._step, 256, None, torch.tensor([self._step]))
-        return Proposal(site, self._logits.expand(2, len(self._tokens), 1, CODES))
+        logits = self._logits.expand(2, len(self._tokens), 1, CODES)
+        return Proposal(site, logits, self._logits.expand(self._against, 1, CODES))
 
     def commit(self, drawn: Tensor, kept: Tensor) -> None:
         self._tokens[:, self._step] = kept[:, 0]
@@ -83,7 +85,7 @@ class GreyModel:
         self._logits[levels:] = -1e4
         self._logits[7] = sure
 
-    def open(self, prompts: Sequence[str]) -> GreyRun:
+    def open(self, prompts: Sequence[Prompt]) -> GreyRun:
         return GreyRun(prompts, self._logits)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +14,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from generators.catalog import GENERATORS, load_generator
+from generators.catalog import find as find_model
 from generators.sampling import Request
+from provenance.database import snapshot
 from provenance.files import write_file
 from provenance.ledger.policy import parse_policy
 from provenance.ledger.record import Picture
 from provenance.pki import TEST_ORGANIZATION
+from provenance.policies import effective
+from provenance.reasons import tell
 from provenance.robustness.attacks import Attack, find
 from workers.commands import Usage
+from workers.eraser import Eraser
+from workers.erasing import Banned, Kept, Refused, draw_kept
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
-from workers.generate import How, Marked, generate
+from workers.generate import How, Marked, check_carries, unerased
+from workers.importing import install_models
 from workers.marking import Kind, Marker
 from workers.outfile import add_quality, encoding
 from workers.seal import Sealed, seal
@@ -64,29 +71,52 @@ def run(options: argparse.Namespace, console: Console) -> int:
     files, survive = checked(options)
     written = encoding(options.out, options.quality)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    requests = [Request(options.prompt, seed + n) for n in range(options.count)]
     with open_folder(data_folder(os.environ)) as folder:
+        install_models(folder)
+        how = find_model(options.model).sampling
+        requests = [Request(options.prompt, seed + n, how) for n in range(options.count)]
         key = folder.keyring.marks().active(TENANT)
         folder.labels.check_fit(written)
         now = datetime.now(UTC)
         signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
         generator = load_generator(options.model)
         marker = Marker(generator.name, generator.spec, generator.codec)
+        with snapshot(folder.engine) as session:
+            policy = effective(session, TENANT, generator.name)
+        rules = Eraser(folder).rules(policy, generator)
         with progress_bar(console) as progress:
-            pictures = generate(
+            made = draw_kept(
                 generator,
                 marker,
                 requests,
-                How(options.mark, key, survive, folder.labels, written),
+                How(options.mark, key, unerased, survive, folder.labels, written),
+                rules,
                 progress=progress,
             )
-        sealed = seal(folder, signer, pictures, trust=trust, marker=marker, key=key)
+        pictures = passed(made, console)
+        for marked in pictures:
+            check_carries(marked)
+        sealed = seal(
+            folder, signer, pictures, trust=trust, marker=marker, key=key, erased=rules.erased
+        )
     for file, picture in zip(files, sealed, strict=True):
         write_file(file, picture.file)
         if options.proof:
             write_file(file.with_suffix(".tlog-proof"), picture.proof)
         Console().print(describe(file, picture), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def passed(made: Sequence[Kept | Refused], console: Console) -> list[Marked]:
+    """The pictures; says what policies did, and raises Banned if they let one not pass."""
+    told = dict.fromkeys(tell(reason) for one in made for reason in one.reasons)
+    refused = [one for one in made if isinstance(one, Refused)]
+    if refused:
+        why = dict.fromkeys(tell(r) for one in refused for r in one.reasons)
+        raise Banned(f"not drawn, by policy: {'; '.join(why)}")
+    for line in told:
+        console.print(f"policy: {line}", markup=False, highlight=False, soft_wrap=True)
+    return [one.marked for one in made if isinstance(one, Kept)]
 
 
 @contextmanager

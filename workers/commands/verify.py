@@ -25,6 +25,7 @@ from workers.attest import attest
 from workers.commands import Usage
 from workers.examine import open_library
 from workers.folder import DataFolder, data_folder, open_folder
+from workers.importing import install_models
 from workers.marking import load_marker
 from workers.softbinding import shown
 from workers.verify import Judged, Verified, judge
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.sign is not None and len(options.files) != 1:
         raise Usage("--sign is of the verdict about one FILE")
     with open_folder(data_folder(os.environ)) as folder, open_library(folder) as library:
+        install_models(folder)
         keys = folder.keyring.marks().keys
         marker, plan = load_marker(options.model), PLANS[options.search]
         status, results = 0, []

@@ -55,6 +55,25 @@ def test_a_refused_wish_says_why_and_keeps_what_was_written(member: Visitor) -> 
     expect(said).to_contain_text("another seed")
 
 
+def test_what_policies_keep_out_is_told_before_and_after(member: Visitor) -> None:
+    key = member.here.key()
+    for model, name in (("*", "bomb"), ("m1", "<b>gun</b>")):
+        body = {"concepts": [{"name": name, "phrases": ["a bombshell"]}]}
+        assert member.here.client.put(f"/v1/policies/{model}", json=body, headers=key).is_success
+    member.go("/generate")
+    told = member.page.locator("#kept-out")
+    expect(told).to_contain_text("Kept out: <b>gun</b> (m1), bomb.")
+    for model in ("*", "m1"):
+        member.here.client.put(f"/v1/policies/{model}", json={"concepts": []}, headers=key)
+    member.go("/generate")
+    expect(told).to_have_count(0)
+    draw(member, "something forbidden")
+    said = member.page.locator(".verdict")
+    expect(said).to_contain_text("(banned)")
+    expect(said).to_contain_text("Ask for something else")
+    member.check_clean()
+
+
 def test_the_first_choice_of_a_mark_is_the_default_of_the_api(member: Visitor) -> None:
     assert list(MARKS) == [str(kind) for kind in marking.Kind]
     member.go("/generate")

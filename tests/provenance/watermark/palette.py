@@ -20,6 +20,7 @@ SHADE = torch.linspace(0.08, -0.08, 8)
 class Reading(NamedTuple):
     tokens: Tensor
     margin: Tensor
+    coarser: "tuple[Reading, ...]" = ()
 
 
 class Palette:

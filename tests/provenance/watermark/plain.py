@@ -49,9 +49,10 @@ def _asked(bank: Bank, test: Test, view: View) -> list[int]:
     colouring = bank.scheme.colouring
     ranks = _ranks([m for reading in view.readings for m in reading.margin.ravel().tolist()])
     weights = []
-    for reading in view.readings:
+    for scale, reading in enumerate(view.readings):
         tokens = reading.tokens.ravel().tolist()
-        weights += units(test, colouring, tokens, ranks[: len(tokens)])
+        worth = bank.scheme.worth[scale] if bank.scheme.worth else 1.0
+        weights += units(test, colouring, tokens, ranks[: len(tokens)], worth)
         ranks = ranks[len(tokens) :]
     if isinstance(bank, GatedBank):
         assert bank.payload is not None
@@ -69,14 +70,19 @@ def _ranks(margins: Sequence[float]) -> list[float]:
 
 
 def units(
-    test: Test, colouring: Colouring, tokens: Sequence[int], ranks: Sequence[float]
+    test: Test,
+    colouring: Colouring,
+    tokens: Sequence[int],
+    ranks: Sequence[float],
+    worth: float = 1.0,
 ) -> list[int]:
     """The weight of every unit, below zero if its tokens ask for a coin that shows 0."""
     mass = [[0.0, 0.0] for _ in range(colouring.units)]
     count = [0] * colouring.units
     for token, rank in zip(tokens, ranks, strict=True):
         unit = int(colouring.unit[token])
-        mass[unit][colouring.side[token]] += rank if test is Test.MARGIN else 1.0
+        trust = rank if test is Test.MARGIN else 1.0
+        mass[unit][colouring.side[token]] += trust if test is Test.UNIQUE else trust * worth
         count[unit] += 1
     weights = []
     for (behind, ahead), n in zip(mass, count, strict=True):

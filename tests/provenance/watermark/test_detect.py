@@ -176,6 +176,35 @@ def test_scales_are_scored_together_with_coins_of_their_own() -> None:
         search(view(unmarked(0)), scheme=scales)
 
 
+def test_scales_that_read_badly_count_less() -> None:
+    """The coarse scale says that the fine one is wrong, or the other way round."""
+    equal = replace(SCHEME, scales=2)
+    green = [equal.green(KEYS[0], 1, scale) for scale in (0, 1)]
+    marked, plain = (
+        [np.where(green[scale][t], t, t ^ 1) for scale, t in enumerate(both)]
+        for both in ([unmarked(1)] * 2, [unmarked(2)] * 2)
+    )
+    fine_marked = View(b"c" * 32, "as it is", (Tokens(plain[0] ^ 1), Tokens(marked[1])))
+    trusting = [
+        search(fine_marked, scheme=replace(equal, worth=worth)).p
+        for worth in ((0.1, 1.0), (0.5, 1.0), (), (1.0, 0.5))
+    ]
+    assert trusting == sorted(trusting)
+    assert trusting[0] < 1e-6 < trusting[-1]
+
+
+def test_unmarked_pictures_reach_a_level_no_oftener_when_scales_are_weighed() -> None:
+    scheme = replace(SCHEME, scales=2, worth=(0.25, 1.0), lists=1)
+    level, pictures = 0.05, 300
+    hits = 0
+    for seed in range(pictures):
+        key = replace(KEYS[0], secret=seed.to_bytes(32, "big"))
+        readings = Tokens(unmarked(7) % 97), Tokens(unmarked(8))
+        one = View(b"c" * 32, "as it is", readings)
+        hits += detect([one], [Bank(scheme, [key])], planned=1).p <= level
+    assert 3 <= hits <= 28  # quantiles of Binomial(300, 0.05) at 0.0001 and 0.999
+
+
 def test_a_token_of_one_scale_cannot_pass_as_the_next_scales() -> None:
     scales = replace(SCHEME, scales=2)
     bad = View(b"c" * 32, "as it is", (Tokens(np.array([CODES])), Tokens(np.array([0]))))
@@ -221,15 +250,15 @@ def doubtful(rng: np.random.Generator, favoured: NDArray[np.bool_] | None = None
     return Doubtful(tokens, (rng.integers(0, 30, tokens.shape) / 7).astype(np.float32))
 
 
-@pytest.mark.parametrize("scales", [1, 2])
+@pytest.mark.parametrize(("scales", "worth"), [(1, ()), (2, ()), (2, (0.3, 1.0))])
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("test", Test)
 def test_every_p_and_match_is_that_of_the_plain_reference(
-    test: Test, seed: int, scales: int
+    test: Test, seed: int, scales: int, worth: tuple[float, ...]
 ) -> None:
     rng = np.random.default_rng(seed)
     codec, own = SCHEME.codec_digest, independent(CODES)
-    drawings = Scheme("lexical/1", "raster-128", codec, own, lists=4, scales=scales)
+    drawings = Scheme("lexical/1", "raster-128", codec, own, lists=4, scales=scales, worth=worth)
     paired = replace(SCHEME, scales=scales)
     uploads = Payload(Scheme("posthoc/2", "raster-128", codec, own, lists=4, scales=scales))
     plain_bank = Bank(uploads.scheme, KEYS[:2], payload=uploads)

@@ -43,3 +43,10 @@ def test_tokens_of_another_codec_are_refused() -> None:
 def test_a_scheme_has_at_least_one_list_and_scale(field: str) -> None:
     with pytest.raises(ValueError, match="start at 1"):
         replace(SCHEME, colouring=independent(4), **{field: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("worth", [(1.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.5)])
+def test_every_scale_has_a_worth_above_0_and_at_most_1(worth: tuple[float, ...]) -> None:
+    assert replace(SCHEME, worth=(0.1, 0.5, 1.0)).worth
+    with pytest.raises(ValueError, match="worth"):
+        replace(SCHEME, worth=worth)

@@ -36,7 +36,7 @@ def test_the_line_says_what_the_mark_survives(
     assert shown is not None
     assert float(shown[2]) <= THRESHOLD
     for name, chosen in (("b.png", []), ("c.png", ["--survive", "none"])):
-        assert generate(name, *chosen) == 0
+        assert generate(name, "--mark", "both", *chosen) == 0
         assert "after" not in capsys.readouterr().out
     b, c = (read_image((home / name).read_bytes(), name=name) for name in ("b.png", "c.png"))
     assert np.array_equal(b, c)
@@ -62,10 +62,10 @@ def test_what_does_not_survive_or_exist_is_one_line_and_no_file(
 
 @pytest.mark.parametrize(("name", "media"), [("a.jpg", "image/jpeg"), ("a.webp", "image/webp")])
 def test_the_name_of_the_file_says_its_format(home: Path, name: str, media: str) -> None:
-    assert generate(name) == 0
+    assert generate(name, "--mark", "both") == 0
     assert sniff((home / name).read_bytes()) == media
     size = (home / name).stat().st_size
-    assert generate(name, "--quality", "95") == 0
+    assert generate(name, "--mark", "both", "--quality", "95") == 0
     assert (home / name).stat().st_size < size
 
 

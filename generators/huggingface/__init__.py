@@ -1,0 +1,1 @@
+"""Models that `transformers` holds, drawn by the project's own loop."""

@@ -1,0 +1,206 @@
+"""Generators that people brought: a card and checked safetensors in a folder of their own.
+
+The card says whose layout the weights have, what was measured of them and under which licence they
+are; what it names is loaded only if its SHA-256 is the one that the card holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import file_digest
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from generators.catalog import GENERATORS, BadWeights, Spec, Weights
+from generators.checkpoints import llamagen, var
+from generators.checkpoints.files import read
+from generators.checkpoints.layouts import Layout
+from generators.codecs.residual import PATCHES_256, PATCHES_512, ResidualCodec
+from generators.codecs.vqgan import VQGANCodec
+from generators.interface import Codec, DiscreteModel
+from generators.llamagen import ByClass, LlamaGenModel
+from generators.products import halve
+from generators.sampling import Sampling
+from generators.scales import Numbered, ScalesModel
+
+FORM = "countermark-model/1"
+CARD = "card.json"
+TRANSFORMER, CODEC, PAIRS = "transformer.safetensors", "codec.safetensors", "pairs.safetensors"
+# Licences (SPDX) under which pictures may be sold. All others, and those not known, do not count.
+COMMERCIAL = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0")
+# As the official samples have it; VAR's guidance of 4 is 1 + 4 here.
+SAMPLING = {
+    Layout.LLAMAGEN: Sampling(4.0, 1.0, 2000, 1.0),
+    Layout.VAR: Sampling(5.0, 1.0, 900, 0.95),
+}
+LEAST = 0.01  # what a scale is weighed by that is hardly ever read rightly
+PARTS = {"single": 0, "two-halves": 2, "half": 1}  # halves that weights are kept in
+
+
+class NotCommercial(BadWeights):
+    """Weights whose licence does not allow what this installation is for."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a generator that was brought; digests are SHA-256 in hex."""
+
+    name: str
+    layout: str
+    licence: str  # SPDX, or what it says there
+    classes: int
+    tokens: int  # a side, of the finest grid
+    stride: int  # px a token
+    heads: int
+    weights: str  # how products keep them: one of PARTS
+    transformer: str
+    codec: str
+    sources: dict[str, str]  # the files that were brought
+    read_back: tuple[float, ...]  # share of tokens that come back from 8-bit pixels, coarse to fine
+    pictures: int  # that this was measured on
+    seconds: float  # a picture, as measured
+    memory: int  # bytes of weights in memory
+    added: str  # ISO 8601
+    form: str = FORM
+
+    @property
+    def side(self) -> int:
+        """px."""
+        return self.tokens * self.stride
+
+    @property
+    def commercial(self) -> bool:
+        """Whether the licence is one of those known to allow it."""
+        return self.licence in COMMERCIAL
+
+    def text(self) -> bytes:
+        """As it is written."""
+        return json.dumps(asdict(self), indent=2).encode() + b"\n"
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a folder; raises BadWeights."""
+    path = folder / CARD
+    try:
+        told = json.loads(path.read_bytes())
+        if not isinstance(told, dict) or told.get("form") != FORM:
+            raise BadWeights(f"{path} is no card of the form {FORM}")
+        card = Card(**{**told, "read_back": tuple(told["read_back"])})
+    except OSError as e:
+        raise BadWeights(f"{path}: {e.strerror}") from e
+    except (ValueError, KeyError, TypeError) as e:
+        raise BadWeights(f"{path} is no card of a model: {e}") from e
+    if card.layout not in tuple(Layout) or card.weights not in PARTS:
+        raise BadWeights(f"{path} names a layout or weights that are not known")
+    return card
+
+
+def install(models: Path, *, commercial: bool) -> None:
+    """Put every generator of a folder of folders into the catalog of this process.
+
+    Where commercial use is declared, one whose licence is not known to allow it is there by name
+    and refuses to be loaded.
+    """
+    for folder in sorted(models.glob("*/")) if models.is_dir() else []:
+        if folder.name.startswith("."):
+            continue  # being written, or left by a crash
+        card = read_card(folder)
+        GENERATORS[card.name] = spec_of(card, folder, commercial=commercial)
+
+
+def check_commercial(card: Card) -> None:
+    """Raise NotCommercial unless the licence is known to allow commercial use."""
+    if not card.commercial:
+        raise NotCommercial(
+            f"the weights of {card.name} are under {card.licence!r}, which is not known to allow "
+            "commercial use, and this installation is declared to be for it"
+        )
+
+
+def spec_of(card: Card, folder: Path, *, commercial: bool) -> Spec:
+    """The spec of a card whose files lie in a folder."""
+    codec = Weights(str(folder.resolve() / CODEC), bytes.fromhex(card.codec))
+    scales = len(card.read_back)
+    return Spec(
+        draws=f"one of {card.classes} classes, by number, {card.side} px",
+        licence=card.licence,
+        side=card.side,
+        transformer=Weights(str(folder.resolve() / TRANSFORMER), bytes.fromhex(card.transformer)),
+        codec=codec,
+        reader=codec,
+        pairs=str(folder.resolve() / PAIRS),
+        build_model=partial(_model, card, codec, commercial=commercial),
+        build_codec=partial(_codec, card),
+        read_back=tuple(max(LEAST, one) for one in card.read_back) if scales > 1 else (1.0,),
+        stride=card.stride,
+        sampling=SAMPLING[Layout(card.layout)],
+    )
+
+
+def checked(weights: Weights) -> dict[str, Tensor]:
+    """The tensors of a file whose digest is right; raises BadWeights."""
+    path = Path(weights.file)
+    if digest_of(path) != weights.digest:
+        raise BadWeights(f"{path} was altered: its SHA-256 is not the one on its card")
+    return read(path)
+
+
+def digest_of(path: Path) -> bytes:
+    """SHA-256, 32 bytes; raises BadWeights."""
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").digest()
+    except OSError as e:
+        raise BadWeights(f"{path}: {e.strerror}") from e
+
+
+def build_codec(card: Card, tensors: Mapping[str, Tensor]) -> VQGANCodec | ResidualCodec:
+    """The codec of official tensors; raises BadCheckpoint."""
+    if card.layout == Layout.LLAMAGEN:
+        return llamagen.load_codec(tensors, name=card.name)
+    return var.load_codec(tensors, name=card.name, sides=sides_of(card))
+
+
+def build_model(
+    card: Card, tensors: Mapping[str, Tensor], codec: VQGANCodec | ResidualCodec
+) -> LlamaGenModel | ScalesModel:
+    """The model of official tensors, on the processor; raises BadCheckpoint and CannotHalve."""
+    labels = Numbered(card.classes)
+    if isinstance(codec, ResidualCodec):
+        scales = var.load_transformer(tensors, name=card.name)
+        return ScalesModel(scales, codec.quantize, labels)
+    transformer = llamagen.load_transformer(
+        tensors, name=card.name, side=card.tokens, heads=card.heads
+    )
+    if PARTS[card.weights]:
+        halve(transformer, 1 if PARTS[card.weights] == 1 else 2)
+    return LlamaGenModel(transformer, ByClass(labels))
+
+
+def sides_of(card: Card) -> tuple[int, ...]:
+    """Of VAR's scales."""
+    return PATCHES_256 if card.tokens == PATCHES_256[-1] else PATCHES_512
+
+
+def _model(
+    card: Card, codec: Weights, weights: Weights, device: torch.device, *, commercial: bool
+) -> DiscreteModel:
+    if commercial:
+        check_commercial(card)
+    model = build_model(card, checked(weights), build_codec(card, checked(codec)))
+    if device.type != "cpu":
+        if PARTS[card.weights]:
+            raise BadWeights(f"the weights of {card.name} are kept as halves: for processors only")
+        model.transformer.to(device)
+        if isinstance(model, ScalesModel):
+            model.quantiser.to(device)
+    return model
+
+
+def _codec(card: Card, weights: Weights, _: Weights, device: torch.device) -> Codec:
+    return build_codec(card, checked(weights)).to(device)

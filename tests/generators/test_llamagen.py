@@ -1,0 +1,133 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from generators.codecs.vqgan import VQGANCodec, VQGANConfig
+from generators.guidance import mix
+from generators.interface import Prompt, Unsupported
+from generators.llamagen import ByClass, ByText, LlamaGenConfig, LlamaGenModel, LlamaGenTransformer
+from generators.products import halve
+from generators.sampling import Request, Sampling, Unerased, Unmarked, draw
+from generators.scales import Numbered, UnknownClass
+from tests.generators.watching import Watching
+
+SIDE, CODES, WIDTH = 8, 64, 12
+HOW = Sampling(guidance=2, temperature=1, top_k=CODES, top_p=1)
+
+
+class Letters:
+    """States of a text: a row for every letter, padding after them."""
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        states, valid = torch.full((len(texts), 5, WIDTH), 9.0), torch.zeros(len(texts), 5).bool()
+        for row, text in enumerate(texts):
+            for place, letter in enumerate(text):
+                states[row, place] = torch.linspace(-1, 1, WIDTH) * ord(letter) / 100
+                valid[row, place] = True
+        return states, valid
+
+
+def generator(*, text: bool = False) -> tuple[LlamaGenModel, VQGANCodec]:
+    """A transformer and its codec with random weights."""
+    torch.manual_seed(0)
+    codec = VQGANCodec(VQGANConfig(CODES, 8, 32, 32, (1, 1), 1)).eval()
+    asked = {"classes": 0, "prefix": 5, "caption_dim": WIDTH} if text else {"classes": 5}
+    transformer = LlamaGenTransformer(LlamaGenConfig(CODES, SIDE, 32, 2, 2, 64, **asked))
+    for parameter in transformer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    asking = ByText(Letters()) if text else ByClass(Numbered(5))
+    return LlamaGenModel(transformer, asking), codec
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_drawing_token_by_token_gives_the_logits_of_one_pass_over_what_was_drawn(
+    text: bool,
+) -> None:
+    model, codec = generator(text=text)
+    watching, prompt = Watching(CODES), "abc" if text else "3"
+    drawn = draw(
+        model, codec, [Request(prompt, 7, HOW)], erasures=[Unerased()], watermarks=[watching]
+    )[0]
+    tokens = torch.from_numpy((drawn.tokens - 1) % CODES).flatten()[None]
+    told = model.asking(model.transformer, [prompt])
+    with torch.inference_mode():
+        both = torch.cat([told.prefix, model.transformer.cls_embedding.empty(1)])
+        valid = None if told.valid is None else told.valid.expand(2, -1)
+        logits = model.transformer(both, tokens[:, :-1].expand(2, -1), valid)
+    seen = torch.cat([logits for _, logits in watching.seen])
+    torch.testing.assert_close(seen, mix(logits[0], logits[1], 2.0), rtol=1e-4, atol=1e-4)
+    assert [int(site.positions) for site, _ in watching.seen] == list(range(SIDE**2))
+
+
+def test_padding_says_nothing() -> None:
+    model, _ = generator(text=True)
+    asking = model.asking
+    short, padded = (asking(model.transformer, [text]) for text in ("ab", "ab"))
+    assert isinstance(asking, ByText)
+    assert padded.valid is not None
+    assert padded.valid.tolist() == [[False, False, False, True, True]], "text stands last"
+    with torch.inference_mode():
+        other = padded.prefix.clone()
+        other[:, :3] = 77.0
+        tokens = torch.zeros(1, 4, dtype=torch.int64)
+        logits = model.transformer(short.prefix, tokens, padded.valid)
+        torch.testing.assert_close(model.transformer(other, tokens, padded.valid), logits)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("text", [False, True])
+def test_a_request_is_drawn_the_same_alone_and_in_a_batch(text: bool, half: bool) -> None:
+    model, codec = generator(text=text)
+    if half:
+        halve(model.transformer)
+    prompts = ["a", "bcd", "ef"] if text else ["0", "4", "2"]
+    requests = [Request(prompt, 10 + n, HOW) for n, prompt in enumerate(prompts)]
+
+    def drawn(some: list[Request]) -> list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
+        none, bare = [Unerased()] * len(some), [Unmarked()] * len(some)
+        return [d.tokens for d in draw(model, codec, some, erasures=none, watermarks=bare)]
+
+    together = drawn(requests)
+    for request, tokens in zip(requests, together, strict=True):
+        assert np.array_equal(drawn([request])[0], tokens)
+
+
+def test_prefixes_that_rows_share_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = generator(text=True)
+    seen, advance = list[int](), model.transformer.advance
+
+    def counted(x: Tensor, *rest: Any) -> Tensor:
+        seen.append(len(x))
+        return advance(x, *rest)
+
+    monkeypatch.setattr(model.transformer, "advance", counted)
+    with torch.inference_mode():
+        run = model.open([Prompt("abc", against=("de",)), *[Prompt("abc")] * 5, Prompt("def")])
+        first = run.propose()
+        run.commit(torch.zeros(7, 1).long(), torch.zeros(7, 1).long())
+        run.propose()
+    assert first is not None
+    assert torch.equal(first.logits[:, 0], first.logits[:, 5])
+    assert seen == [4, 16], "abc, def, de and none; and all rows from then on"
+
+
+def test_a_branch_against_is_a_prompt_like_any_other() -> None:
+    model, _ = generator(text=True)
+    with torch.inference_mode():
+        run = model.open([Prompt("abc", against=("de",)), Prompt("de")])
+        first = run.propose()
+    assert first is not None
+    assert first.against.shape == (1, 1, CODES)
+    torch.testing.assert_close(first.against[0], first.logits[0, 1])
+
+
+def test_what_it_cannot_do_is_said() -> None:
+    model, _ = generator()
+    with pytest.raises(UnknownClass, match="below 5: 'a cat'"):
+        model.open([Prompt("a cat")])
+    with pytest.raises(Unsupported, match="projected out"):
+        model.open([Prompt("1", without=("a gun",))])

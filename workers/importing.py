@@ -1,0 +1,304 @@
+"""Bringing a generator into the catalog: recognise, convert, try, measure, write a card.
+
+Files that somebody brings are read as plain tensors and written once as safetensors into the data
+folder, with a card beside them. How often tokens come back from pixels is measured on drawings of
+these very weights, since it decides whether a mark can be read.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from generators.catalog import GENERATORS
+from generators.checkpoints import llamagen, var
+from generators.checkpoints.files import BadCheckpoint, read
+from generators.checkpoints.layouts import CAPTIONS, Layout, Part, recognise
+from generators.codecs.residual import ResidualCodec
+from generators.codecs.vqgan import VQGANCodec
+from generators.imported import (
+    CARD,
+    CODEC,
+    PAIRS,
+    SAMPLING,
+    TRANSFORMER,
+    Card,
+    build_codec,
+    build_model,
+    check_commercial,
+    digest_of,
+    install,
+)
+from generators.interface import Prompt, Reading
+from generators.llamagen import LlamaGenModel
+from generators.sampling import Request, Unerased, Unmarked, draw
+from generators.scales import ScalesModel
+from provenance.files import write_file
+from provenance.watermark.matching import Metric, match_codes
+from workers.folder import DataFolder
+
+MODELS = "models"  # in the data folder
+USE = "commercial"  # a file there: weights that may not be used so are refused
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
+HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+PICTURES = 4  # drawn to measure how many tokens come back
+TRIED = 3.0  # seconds of drawing that tell the speed
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the person who brings a generator says of it; None is told from the files."""
+
+    paths: tuple[Path, ...]
+    name: str
+    licence: str
+    layout: Layout | None = None
+    tokens: int = 16  # a side
+    heads: int | None = None
+    weights: str = "single"
+    digest: str | None = None  # SHA-256 that one of the files must have, hex
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files that make a generator, loaded, and what is known before anything is measured."""
+
+    card: Card
+    transformer: dict[str, Tensor]
+    codec: dict[str, Tensor]
+    model: LlamaGenModel | ScalesModel
+    decoder: VQGANCodec | ResidualCodec
+
+
+def install_models(folder: DataFolder) -> None:
+    """Put the generators of a data folder into the catalog of this process."""
+    install(folder.path / MODELS, commercial=is_commercial(folder))
+
+
+def is_commercial(folder: DataFolder) -> bool:
+    """Whether this installation is declared to be for commercial use."""
+    return (folder.path / USE).exists()
+
+
+def declare_commercial(folder: DataFolder) -> None:
+    """From now on weights whose licence is not known to allow commercial use are refused."""
+    write_file(folder.path / USE, f"declared {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
+
+
+def fetched(place: str) -> Path:
+    """A path as it is, or a repository of the Hugging Face hub once it is here.
+
+    Raises BadCheckpoint for what is neither, and if the hub cannot be reached.
+    """
+    if Path(place).exists():
+        return Path(place)
+    if not HUB.fullmatch(place):
+        raise BadCheckpoint(f"there is no file or folder {place}, and it is no id of the hub")
+    try:
+        return Path(snapshot_download(place, allow_patterns=[f"*{end}" for end in SUFFIXES]))
+    except (OSError, ValueError, HFValidationError) as e:
+        reason = " ".join(str(e).split())[:200]
+        raise BadCheckpoint(
+            f"there is no file or folder {place}, and the Hugging Face hub does not give it: "
+            f"{type(e).__name__}: {reason}"
+        ) from e
+
+
+def gathered(paths: Sequence[Path]) -> list[Path]:
+    """The files of tensors among paths and in folders of them; raises BadCheckpoint."""
+    files = list[Path]()
+    for path in paths:
+        some = sorted(path.iterdir()) if path.is_dir() else [path]
+        files += [file for file in some if not path.is_dir() or file.suffix in SUFFIXES]
+    if not files:
+        raise BadCheckpoint(f"{paths[0]} holds no file of tensors ({', '.join(SUFFIXES)})")
+    return files
+
+
+def look(wanted: Wanted) -> Found:
+    """Read, recognise and load what was brought; raises BadCheckpoint and CannotHalve."""
+    files = gathered(wanted.paths)
+    sources = {file.name: digest_of(file).hex() for file in files}
+    if wanted.digest is not None and wanted.digest.lower() not in sources.values():
+        told = ", ".join(f"{name} {digest}" for name, digest in sources.items())
+        raise BadCheckpoint(f"no file has the SHA-256 {wanted.digest}; there are: {told}")
+    parts = dict[Part, tuple[Layout, Path, dict[str, Tensor]]]()
+    for file in files:
+        tensors = read(file)
+        layout, part = recognise(tensors, name=str(file))
+        if part in parts:
+            raise BadCheckpoint(f"{parts[part][1]} and {file} are both a {part}: name one of them")
+        parts[part] = (layout, file, tensors)
+    layout = _agreed(parts, wanted)
+    transformer, codec = parts[Part.TRANSFORMER][2], parts[Part.CODEC][2]
+    card = _card(wanted, layout, transformer, codec, sources)
+    decoder = build_codec(card, codec)
+    model = build_model(card, transformer, decoder)
+    if not len(decoder.codes.vectors) == _codes(model):
+        raise BadCheckpoint(
+            f"the transformer has {_codes(model)} codes and the codec "
+            f"{len(decoder.codes.vectors)}: they are not of one model"
+        )
+    return Found(card, transformer, codec, model, decoder)
+
+
+def _agreed(parts: dict[Part, tuple[Layout, Path, dict[str, Tensor]]], wanted: Wanted) -> Layout:
+    """The one layout of both parts; raises BadCheckpoint."""
+    for part in Part:
+        if part not in parts:
+            had = ", ".join(f"{file} is a {one}" for one, (_, file, _) in parts.items())
+            raise BadCheckpoint(f"a transformer and its codec are needed: {had}, no {part} is here")
+    for layout, file, _ in parts.values():
+        if wanted.layout not in (None, layout):
+            raise BadCheckpoint(f"{file} has the layout {layout}, not {wanted.layout}")
+    layouts = {layout for layout, _, _ in parts.values()}
+    if len(layouts) != 1:
+        told = ", ".join(f"{file} has that of {layout}" for layout, file, _ in parts.values())
+        raise BadCheckpoint(f"transformer and codec are of unlike layouts: {told}")
+    return layouts.pop()
+
+
+def _card(
+    wanted: Wanted,
+    layout: Layout,
+    transformer: dict[str, Tensor],
+    codec: dict[str, Tensor],
+    sources: dict[str, str],
+) -> Card:
+    """What names and shapes tell; nothing is measured yet."""
+    if CAPTIONS in transformer:
+        raise BadCheckpoint(
+            f"{wanted.name} is asked by text: it draws through generators.llamagen.ByText with a "
+            "T5 encoder, and not from the catalog yet"
+        )
+    name, heads, weights = wanted.name, wanted.heads, wanted.weights
+    if layout is Layout.LLAMAGEN:
+        sizes = llamagen.transformer_config(
+            transformer, name=name, side=wanted.tokens, heads=wanted.heads
+        )
+        classes, tokens, heads = sizes.classes, sizes.side, sizes.heads
+        stride = llamagen.codec_config(codec, name=name).stride
+    else:
+        if weights != "single":
+            raise BadCheckpoint(f"{name}: weights of VAR are kept in single precision only")
+        scales = var.transformer_config(transformer, name=name)
+        classes, tokens, heads, stride = scales.classes, scales.sides[-1], scales.heads, 16
+    return Card(
+        name=name,
+        layout=layout.value,
+        licence=wanted.licence,
+        classes=classes,
+        tokens=tokens,
+        stride=stride,
+        heads=heads,
+        weights=weights,
+        transformer="",
+        codec="",
+        sources=sources,
+        read_back=(),
+        pictures=0,
+        seconds=0.0,
+        memory=_memory(transformer, codec, weights),
+        added=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _codes(model: LlamaGenModel | ScalesModel) -> int:
+    return model.transformer.config.codes
+
+
+def _memory(transformer: dict[str, Tensor], codec: dict[str, Tensor], weights: str) -> int:
+    """Bytes of weights; single precision, or half of it."""
+    first, second = (sum(one.numel() for one in part.values()) for part in (transformer, codec))
+    return first * (2 if weights == "half" else 4) + second * 4
+
+
+@torch.inference_mode()
+def pace(found: Found) -> float:
+    """Seconds that the tokens of one picture take, told from the first of them."""
+    run = found.model.open([Prompt("0")])
+    start, done, total = time.perf_counter(), 0, found.model.layout.tokens
+    while (proposal := run.propose()) is not None:
+        drawn = proposal.logits[0].argmax(-1)
+        run.commit(drawn, drawn)
+        done += len(proposal.site.positions)
+        if time.perf_counter() - start > TRIED:
+            break
+    return (time.perf_counter() - start) * total / done
+
+
+def measured(found: Found, advance: Callable[[], None] = lambda: None) -> Card:
+    """The card with how often tokens come back from drawings as 8-bit pixels, and their seconds."""
+    right: list[list[float]] = []
+    start = time.perf_counter()
+    how = SAMPLING[Layout(found.card.layout)]
+    for number in range(PICTURES):
+        request = Request(str(number % found.card.classes), number, how)
+        (made,) = draw(
+            found.model,
+            found.decoder,
+            [request],
+            erasures=[Unerased()],
+            watermarks=[Unmarked()],
+        )
+        pixels = torch.from_numpy(made.pixels).permute(2, 0, 1)[None] / 255
+        right.append(_same(found.decoder.read(pixels), torch.from_numpy(made.tokens)))
+        advance()
+    seconds = (time.perf_counter() - start) / PICTURES
+    shares = tuple(round(float(one), 4) for one in np.mean(right, axis=0))
+    return replace(found.card, read_back=shares, pictures=PICTURES, seconds=round(seconds, 2))
+
+
+def _same(reading: Reading, tokens: Tensor) -> list[float]:
+    """The share of tokens (h, w) or (T,) that was read rightly, scale by scale."""
+    grids = [one.tokens.flatten() for one in (*reading.coarser, reading)]
+    drawn = torch.split(tokens.flatten(), [len(grid) for grid in grids])
+    return [float((a == b).double().mean()) for a, b in zip(grids, drawn, strict=True)]
+
+
+def keep(folder: DataFolder, found: Found, card: Card) -> Card:
+    """Write weights, pairs of codes and card into the data folder, all or nothing."""
+    place = folder.path / MODELS
+    place.mkdir(mode=0o700, exist_ok=True)
+    new = Path(mkdtemp(dir=place, prefix=f".{card.name}."))
+    try:
+        for name, tensors in ((TRANSFORMER, found.transformer), (CODEC, found.codec)):
+            save_file({key: one.contiguous() for key, one in tensors.items()}, new / name)
+        first, second = (digest_of(new / name) for name in (TRANSFORMER, CODEC))
+        card = replace(card, transformer=first.hex(), codec=second.hex())
+        codes = found.decoder.codes
+        pairs = match_codes(codes.vectors.numpy(force=True), Metric(codes.metric))
+        pairs.save(new / PAIRS, second)
+        write_file(new / CARD, card.text())
+        new.rename(place / card.name)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # gone already if it was renamed
+    return card
+
+
+def check_name(folder: DataFolder, name: str) -> None:
+    """Raise BadCheckpoint for a name that cannot be one, or that is taken."""
+    if not NAME.fullmatch(name):
+        raise BadCheckpoint(f"{name!r} is no name of a model: small letters, digits, dots, dashes")
+    if name in GENERATORS or (folder.path / MODELS / name).exists():
+        raise BadCheckpoint(f"a model called {name} is there already: say another --name")
+
+
+def check_licence(folder: DataFolder, card: Card) -> None:
+    """Raise NotCommercial where the licence does not allow what this installation is for."""
+    if is_commercial(folder):
+        check_commercial(card)
