@@ -130,7 +130,7 @@ def train(fit: Fit, pictures: list[Bytes], minutes: float) -> None:
         chosen = rng.integers(len(pictures), size=BATCH)
         pixels = torch.stack([crop(pictures[i], rng) for i in chosen])
         fall = 0.5 + 0.5 * np.cos(np.pi * spent / minutes)
-        rate = RATE * (0.01 + 0.99 * fall) * min(1.0, (fit.step + 1) / 100)
+        rate = float(RATE * (0.01 + 0.99 * fall) * min(1.0, (fit.step + 1) / 100))
         errors.append(fit.fit(pixels.contiguous(memory_format=torch.channels_last), rate))
         if time.monotonic() - saved > 60:
             fit.save()

@@ -61,7 +61,7 @@ def align(
 def swap_band(drawn: Pixels, photograph: Pixels, radius: float, ratio: float) -> Pixels:
     """The DCT coefficients from `radius` on mixed towards the photograph's by `ratio`.
 
-    The radius of coefficient (u, v) is sqrt((u/H)^2 + (v/W)^2): 0 is the mean, 1 the finest stripes.
+    The radius of coefficient (u, v) is sqrt((u/H)^2 + (v/W)^2): 0 is the mean, 1 the finest.
     """
     mask = ratio * (radii(*drawn.shape[1:]) >= radius)
     difference = fft.dctn(photograph - drawn, axes=(1, 2), norm="ortho")

@@ -71,14 +71,19 @@ def resave(quality: int) -> Treatment:
     return history.jpeg(quality).apply
 
 
-def shrink(factor: float) -> Treatment:
-    """Made smaller by a factor below 1."""
+def resize(factor: float) -> Treatment:
+    """Both sides times a factor, bicubic."""
 
     def treat(pixels: Pixels) -> Pixels:
         height, width = (max(8, round(side * factor)) for side in pixels.shape[1:])
         return files.resized(pixels, height, width)
 
     return treat
+
+
+def shift(pixels: Pixels) -> Pixels:
+    """Without its first row and column."""
+    return np.ascontiguousarray(pixels[:, 1:, 1:])
 
 
 STRATA: Mapping[str, Treatment] = {
@@ -94,7 +99,7 @@ STRATA: Mapping[str, Treatment] = {
     "blurred, sigma 1.5": blur(1.5),
     "denoised": denoise(3),
     "sharpened as by a phone": phone,
-    "shrunk to 3/4": shrink(0.75),
+    "shrunk to 3/4": resize(0.75),
 }
 
 
@@ -108,7 +113,7 @@ def hard_negative(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         denoise(int(rng.choice([3, 5]))),
         sharpen(rng.uniform(0.8, 2.5), int(rng.integers(40, 200))),
         phone,
-        shrink(rng.uniform(0.6, 0.95)),
+        resize(rng.uniform(0.6, 0.95)),
     ]
     treated = chosen[rng.integers(len(chosen))](pixels)
     return resave(int(rng.integers(50, 97)))(treated) if rng.random() < 0.5 else treated

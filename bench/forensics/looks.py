@@ -1,0 +1,90 @@
+"""Pictures of the calib split as every check sees them, with what does not depend on a fit.
+
+A look is one version of one photograph or counterpart: its crops, their features, its category. It
+is computed once; every fit then scores the same looks. Crops are kept as bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.forensics.sources import Bytes, Sample, as_pixels
+from provenance.forensics import history, spectra
+from provenance.forensics.crops import corners, cut
+from provenance.forensics.history import History
+from provenance.forensics.scope import category
+from provenance.forensics.treatments import STRATA
+from provenance.image import Pixels
+
+PIPELINES: Mapping[str, Callable[[Pixels], Pixels] | None] = {
+    "as it is": None,
+    "JPEG 85": history.jpeg(85).apply,
+    "WebP 80": History("WebP", quality=80).apply,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """One version of one picture."""
+
+    photograph: int  # that it is, or is the counterpart of
+    kind: str  # "real" or a family
+    version: str  # what happened to it
+    category: str
+    crops: Bytes  # (N, 3, 128, 128)
+    features: NDArray[np.float32]  # (N, 137)
+
+
+def look_at(pixels: Pixels, photograph: int, kind: str, version: str, most: int = 9) -> Look:
+    """The look of a picture (3, H, W), on the 8-bit grid."""
+    cuts = cut(pixels, corners(*pixels.shape[1:], most=most))
+    crops = np.rint(cuts * 255).astype(np.uint8)
+    return Look(photograph, kind, version, category(pixels), crops, spectra.features(cuts))
+
+
+def native(samples: Sequence[Sample]) -> Iterator[Look]:
+    """Every photograph, and every counterpart compressed as its photograph."""
+    for number, sample in enumerate(samples):
+        yield look_at(as_pixels(sample.region), number, "real", "native")
+        for family, redrawn in sample.redrawn.items():
+            yield look_at(sample.history.apply(as_pixels(redrawn)), number, family, "native")
+
+
+def strata(samples: Sequence[Sample]) -> Iterator[Look]:
+    """Every photograph after every treatment, through every pipeline."""
+    for number, sample in enumerate(samples):
+        region = as_pixels(sample.region)
+        for name, treat in STRATA.items():
+            treated = treat(region)
+            if min(treated.shape[1:]) < 128:
+                continue
+            for pipeline, ship in PIPELINES.items():
+                shipped = treated if ship is None else ship(treated)
+                yield look_at(shipped, number, "real", f"{name} | {pipeline}")
+
+
+Ship = Callable[[Pixels], Pixels]
+_PNG: Ship = history.LOSSLESS.apply
+_SMALL: Ship = lambda pixels: np.ascontiguousarray(pixels[:, :160, :160])  # noqa: E731
+SWAPS: Mapping[str, tuple[Ship, Ship]] = {
+    "JPEG 90 and PNG": (history.jpeg(90).apply, _PNG),
+    "JPEG 90 and WebP 90": (history.jpeg(90).apply, History("WebP", quality=90).apply),
+    "160 px and 320 px": (_SMALL, _PNG),
+    "chroma 4:2:0 and 4:4:4": (history.jpeg(92, 2).apply, history.jpeg(92, 0).apply),
+}
+
+
+def swaps(samples: Sequence[Sample]) -> Iterator[Look]:
+    """Every photograph and counterpart, compressed alike, in both forms of every swap."""
+    for number, sample in enumerate(samples):
+        pictures = {"real": as_pixels(sample.region)}
+        for family, redrawn in sample.redrawn.items():
+            pictures[family] = sample.history.apply(as_pixels(redrawn))
+        for kind, pixels in pictures.items():
+            for swap, ships in SWAPS.items():
+                for side, ship in zip(("first", "second"), ships, strict=True):
+                    yield look_at(ship(pixels), number, kind, f"{swap} | {side}", most=4)
