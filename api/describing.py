@@ -82,6 +82,7 @@ def verification(here: Installation, job: Job, *, detail: Detail) -> documents.V
         },
         mark=result.get("mark") if full else None,
         manifest=result.get("manifest") if full else None,
+        classifier=result.get("classifier") if full else None,
         overlays=_overlays(result, url) if full else [],
     )
 

@@ -376,6 +376,10 @@ class Verification(Job):
         dict[str, Any] | None,
         Field(description="What the file's manifest states and how two readers took it."),
     ]
+    classifier: Annotated[
+        dict[str, Any] | None,
+        Field(description="What the classifier's answer was found from; it never decides."),
+    ]
     overlays: list[Overlay]
 
 

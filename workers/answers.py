@@ -19,7 +19,13 @@ from provenance.keys import KeyState
 from provenance.ledger.record import Mark
 from provenance.manifest import finding as manifests
 from provenance.manifest.parent import Parent
-from provenance.verdict.finding import Check, Finding, ManifestState, MarkState
+from provenance.verdict.finding import (
+    Check,
+    ClassifierState,
+    Finding,
+    ManifestState,
+    MarkState,
+)
 from provenance.watermark.keys import Key
 from workers.examine import Numbered, Seen
 
@@ -61,6 +67,7 @@ def format_seen(seen: Seen) -> dict[str, Any]:
         "label": seen.label,
         "mark": _format_finding(seen.mark),
         "number": _format_number(seen.number),
+        "classifier": None if seen.classifier is None else _format_finding(seen.classifier),
     }
 
 
@@ -72,6 +79,7 @@ def parse_seen(row: dict[str, Any], data: bytes) -> Seen:
     hash_, mirrored, quality = row["looks"]
     looks = Fingerprint(_bytes(hash_), _bytes(mirrored), min(max(int(quality), 0), 100))
     label = None if row["label"] is None else str(row["label"])
+    said = row["classifier"]
     return Seen(
         sha256(data).digest(),
         _bytes(row["pixels"]),
@@ -80,6 +88,7 @@ def parse_seen(row: dict[str, Any], data: bytes) -> Seen:
         label,
         Finding(MarkState(row["mark"]["state"]), _parse_check(row["mark"])),
         _parse_number(row["number"]),
+        None if said is None else Finding(ClassifierState(said["state"]), _parse_check(said)),
     )
 
 

@@ -39,7 +39,7 @@ from workers.examine import Records, Seen, look_up
 from workers.fetching import NotFetched, fetch, public
 from workers.folder import DataFolder, load_claim_signer, load_keyring
 from workers.holding import fail_job, give_back, held, put_back, take
-from workers.maps import DENSITY, DIFFERENCE, SAYS, TOKENS
+from workers.maps import CROPS, DENSITY, DIFFERENCE, SAYS, TOKENS, TRACE
 from workers.marking import Marker, load_marker
 from workers.sandbox import Died, Sandbox, TookTooLong
 from workers.seal import Signed, Untrusted, record, sign_upload
@@ -178,6 +178,7 @@ def _check(desk: Desk, claim: Claim, data: bytes) -> dict[str, Any]:
         **verdict_json(verdict),
         "mark": answer["mark"],
         "manifest": reading,
+        "classifier": answer["classifier"],
         "overlays": [_overlay(desk, name, png) for name, png in maps.items()],
         "fingerprint": seen.looks.hash.hex() if seen.looks.quality >= LEAST_QUALITY else None,
     }
@@ -252,7 +253,7 @@ def _decide(desk: Desk, tenant: str, seen: Seen) -> Verdict:
 def _parse_maps(lengths: dict[str, Any], payload: bytes) -> dict[str, bytes]:
     """The maps that the child sent, one after another; raises ValueError."""
     maps, start = {}, 0
-    for name in (TOKENS, DENSITY):
+    for name in (TOKENS, DENSITY, CROPS, TRACE):
         if name in lengths:
             maps[name], start = payload[start : start + lengths[name]], start + lengths[name]
     if len(maps) != len(lengths) or start != len(payload):

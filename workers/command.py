@@ -29,6 +29,7 @@ COMMANDS = (
     "models",
     "mark",
     "verify",
+    "classifier",
     "bench",
     "proof",
     "verdict",

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from provenance import fingerprint, pictures
 from provenance.database import snapshot
 from provenance.fingerprint import Fingerprint, FingerprintIndex
+from provenance.forensics.answer import Answer
 from provenance.image import Pixels, pixel_digest
 from provenance.keys import KeyState, Purpose
 from provenance.ledger import record as ledger
@@ -29,6 +30,7 @@ from provenance.manifest.read import Trust, read
 from provenance.pki import TEST_ORGANIZATION, names_test
 from provenance.verdict.finding import (
     Check,
+    ClassifierState,
     Finding,
     Findings,
     FingerprintState,
@@ -40,6 +42,7 @@ from provenance.verdict.finding import (
     number,
 )
 from provenance.watermark import detect as marks
+from workers.classifying import classifier_finding
 from workers.folder import DataFolder, load_trust
 from workers.marking import UPLOADS
 from workers.softbinding import find_marked, shown
@@ -95,6 +98,7 @@ class Seen:
     label: str | None  # of the manifest, if it is to be looked up
     mark: Finding[MarkState]
     number: Numbered | None  # what the mark carries, if it is to be looked up
+    classifier: Finding[ClassifierState] | None = None
 
 
 @contextmanager
@@ -113,11 +117,17 @@ def open_library(folder: DataFolder) -> Iterator[Library]:
         yield Library(Records(session, index), trust, ours, lost)
 
 
-def examine(library: Library, data: bytes, pixels: Pixels, mark: marks.Finding) -> Findings:
-    """All findings about a file, given its pixels (3, H, W) and what the search for marks found."""
+def examine(
+    library: Library,
+    data: bytes,
+    pixels: Pixels,
+    mark: marks.Finding,
+    answer: Answer | None = None,
+) -> Findings:
+    """All findings about a file, given its pixels (3, H, W) and what was found in them."""
     reading = read(data, library.trust, now=datetime.now(UTC))
     keys = library.claim_keys, library.lost_claim_keys
-    return look_up(library.records, look(data, pixels, mark, reading, *keys))
+    return look_up(library.records, look(data, pixels, mark, reading, *keys, answer))
 
 
 def look(
@@ -127,10 +137,11 @@ def look(
     reading: manifests.Finding,
     ours: frozenset[bytes],
     lost: frozenset[bytes],
+    answer: Answer | None = None,
 ) -> Seen:
     """What a file shows, given what was found in its pixels and read in its manifest.
 
-    `ours` and `lost` are claim keys.
+    `ours` and `lost` are claim keys; `answer` is the classifier's.
     """
     manifest, label = manifest_finding(reading, ours, lost)
     return Seen(
@@ -140,6 +151,7 @@ def look(
         manifest,
         label,
         *mark_finding(mark),
+        None if answer is None else classifier_finding(answer),
     )
 
 
@@ -160,6 +172,7 @@ def look_up(records: Records, seen: Seen) -> Findings:
         fingerprint=looks,
         revocation=revocation_finding(records, named),
         origin=origin_finding(records, named),
+        classifier=seen.classifier,
     )
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from provenance.forensics.answer import Answer
+from provenance.forensics.member import CropScores
 from provenance.image import Pixels, encode_png
 from provenance.watermark.detect import View
 from provenance.watermark.geometry import Frame, framed
@@ -23,11 +25,13 @@ CELL = 8  # px of a map a token
 GREEN, RED, BLUE = (0.10, 0.62, 0.24), (0.83, 0.18, 0.16), (0.04, 0.29, 0.56)
 AROUND = 2  # tokens to each side that the density at a place is taken over
 FULL_DENSITY = 4.0  # standard deviations above chance that are drawn in full colour
+FULL_SCORE = 4.0  # logits that are drawn in full colour
 LARGEST = 768  # px a side of a difference
 LOUDER = 8.0  # times that a difference is drawn
 ALIKE = 0.02  # by which the shapes of two pictures may differ to be laid over each other
 
 TOKENS, DENSITY, DIFFERENCE = "mark", "density", "difference"
+CROPS, TRACE = "classifier", "trace"
 SAYS: dict[str, str] = {
     TOKENS: "the tokens of the picture, green where they are in the list of the mark that was "
     "found, red where they are not; paler where they could not be read clearly",
@@ -35,6 +39,11 @@ SAYS: dict[str, str] = {
     "give, white where no more are, as in a part that was painted over",
     DIFFERENCE: "what differs from the recorded picture: white where the two are equal, red where "
     "they are not, drawn 8 times as strong",
+    CROPS: "what each square crop adds to the classifier's score, which they add up to: red for "
+    "drawn, blue against, white where no crop lies; it shows where the score comes from, not which "
+    "part was drawn",
+    TRACE: "where our model's codec cannot draw the picture again: white where it can, redder the "
+    "more differs",
 }
 """What each map shows."""
 
@@ -51,6 +60,31 @@ def maps_of_mark(marker: Marker, verified: Verified, keys: Sequence[Key]) -> dic
         TOKENS: encode_png(_cells(_tokens(view, green))),
         DENSITY: encode_png(_cells(_density(green[view.readings[-1].tokens]))),
     }
+
+
+def maps_of_answer(answer: Answer) -> dict[str, bytes]:
+    """The crops of a score, and the trace if it is ours, as PNG files by name."""
+    maps = {}
+    if answer.crops is not None:
+        maps[CROPS] = encode_png(_cells(_crops(answer.crops)))
+    if answer.traced is not None and answer.traced.own:
+        amount = np.clip(answer.traced.map * LOUDER, 0, 1)
+        maps[TRACE] = encode_png(_cells(_towards(RED, amount)))
+    return maps
+
+
+def _crops(scores: CropScores) -> NDArray[np.float32]:
+    """(3, h, w): the mean of the logits of the crops over each cell, in full colour at 4."""
+    height, width = (side // CELL for side in scores.shape)
+    total, count = np.zeros((height, width)), np.zeros((height, width))
+    for (y, x), logit in zip(scores.places, scores.logits, strict=True):
+        rows = slice(y // CELL, (y + scores.side) // CELL)
+        columns = slice(x // CELL, (x + scores.side) // CELL)
+        total[rows, columns] += logit
+        count[rows, columns] += 1
+    mean = total / np.maximum(count, 1)
+    amount = np.clip(np.abs(mean) / FULL_SCORE, 0, 1)
+    return np.where(mean > 0, _towards(RED, amount), _towards(BLUE, amount))
 
 
 def map_of_difference(pixels: Pixels, original: Pixels) -> bytes:

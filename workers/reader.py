@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from provenance.errors import Unreadable
+from provenance.forensics.answer import Classifier
 from provenance.formats import Encoding, Format
 from provenance.image import encode_png, read_image
 from provenance.keys import KeyState
@@ -36,11 +37,12 @@ from workers.answers import (
     format_seen,
     parse_key,
 )
+from workers.classifying import answer_json, load_classifier
 from workers.commands.verify import mark_json
 from workers.confinement import confine, limit_cpu
 from workers.examine import look
 from workers.generate import WeakMark
-from workers.maps import map_of_difference, maps_of_mark
+from workers.maps import map_of_difference, maps_of_answer, maps_of_mark
 from workers.mark import mark
 from workers.marking import Marker, load_marker
 from workers.sandbox import Answer, read_frame, write_frame
@@ -64,7 +66,8 @@ def main(load: Load = load_marker) -> None:
     ):
         os.dup2(2, 1)  # what a library prints is no answer
         greeting, _ = read_frame(questions)
-        reader = Reader(load(greeting["model"]), greeting)
+        marker = load(greeting["model"])
+        reader = Reader(marker, load_classifier(marker), greeting)
         reader.warm_up()
         confine(memory=MEMORY, readable=_program())
         write_frame(answers, {"ready": True}, b"")
@@ -84,8 +87,8 @@ def _serve(reader: Reader, questions: BinaryIO, answers: BinaryIO) -> None:
 class Reader:
     """What is known before the first file comes."""
 
-    def __init__(self, marker: Marker, greeting: dict[str, Any]) -> None:
-        self._marker = marker
+    def __init__(self, marker: Marker, classifier: Classifier, greeting: dict[str, Any]) -> None:
+        self._marker, self._classifier = marker, classifier
         self._trust: Trust = open_trust(greeting["anchors"].encode(), now=datetime.now(UTC))
         self._ours = frozenset(map(bytes.fromhex, greeting["ours"]))
         self._lost = frozenset(map(bytes.fromhex, greeting["lost"]))
@@ -93,14 +96,15 @@ class Reader:
     def warm_up(self) -> None:
         """Whatever is loaded late is loaded now, while files can be read."""
         key = Key(bytes(32), "warm-up", 1, KeyState.ACTIVE, datetime.now(UTC))
-        picture = encode_png(np.zeros((3, 64, 64), np.float32))
-        question = {
-            "do": "read",
-            "name": "warm-up",
-            "search": QUICK.name,
-            "keys": [format_key(key)],
-        }
-        self.answer(question, picture)
+        noise = np.random.default_rng(0).random((3, 160, 160), np.float32)
+        for pixels in (np.zeros((3, 64, 64), np.float32), noise):
+            question = {
+                "do": "read",
+                "name": "warm-up",
+                "search": QUICK.name,
+                "keys": [format_key(key)],
+            }
+            self.answer(question, encode_png(pixels))
 
     def answer(self, question: dict[str, Any], data: bytes) -> Answer:
         """What was asked for, or why it cannot be had of this file."""
@@ -150,14 +154,16 @@ class Reader:
         pixels = read_image(data, name=name, most=MOST_PIXELS)
         verified = search_marks(pixels, name, self._marker, keys, plan)
         reading = read(data, self._trust, now=datetime.now(UTC))
-        seen = look(data, pixels, verified.mark, reading, self._ours, self._lost)
-        maps = maps_of_mark(self._marker, verified, keys)
+        answer = self._classifier.answer(pixels)
+        seen = look(data, pixels, verified.mark, reading, self._ours, self._lost, answer)
+        maps = maps_of_mark(self._marker, verified, keys) | maps_of_answer(answer)
         document = {
             "seen": format_seen(seen),
             "width": verified.width,
             "height": verified.height,
             "mark": mark_json(verified, plan.name),
             "manifest": format_reading(reading),
+            "classifier": answer_json(answer),
             "maps": {name: len(png) for name, png in maps.items()},
         }
         return document, b"".join(maps.values())

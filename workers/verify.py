@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from provenance.forensics.answer import Answer, Classifier
 from provenance.image import Pixels, pixel_digest, read_image
 from provenance.ledger.record import Digest
 from provenance.verdict.table import Verdict, decide
@@ -36,6 +37,7 @@ class Judged:
     verdict: Verdict
     file: Digest
     pixels: Digest
+    answer: Answer | None  # the classifier's, if it was asked
 
 
 def verify(data: bytes, *, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:
@@ -51,13 +53,18 @@ def judge(
     keys: Sequence[Key],
     plan: Plan,
     library: Library,
+    classifier: Classifier | None = None,
 ) -> Judged:
-    """Mark, record, manifest, fingerprint and revocations; raises Unreadable."""
+    """Mark, record, manifest, fingerprint, revocations, and a classifier if there is one.
+
+    Raises Unreadable.
+    """
     pixels = read_image(data, name=name)
     verified = search_marks(pixels, name, marker, keys, plan)
-    verdict = decide(examine(library, data, pixels, verified.mark))
+    answer = None if classifier is None else classifier.answer(pixels)
+    verdict = decide(examine(library, data, pixels, verified.mark, answer))
     file = Digest(sha256(data).digest())
-    return Judged(verified, verdict, file, Digest(pixel_digest(pixels)))
+    return Judged(verified, verdict, file, Digest(pixel_digest(pixels)), answer)
 
 
 def search_marks(

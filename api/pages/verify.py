@@ -34,6 +34,7 @@ from provenance.database import snapshot
 from provenance.jobs import Job
 from provenance.pictures import Picture
 from provenance.verdict.finding import (
+    ClassifierState,
     FingerprintState,
     ManifestState,
     MarkState,
@@ -61,6 +62,7 @@ _POINTLESS = {
     FingerprintState.INCONCLUSIVE,
     RevocationState.STANDS,
     OriginState.MADE,
+    *ClassifierState,
 }
 """What names no record."""
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)]

@@ -59,15 +59,18 @@ class SmallCodec(nn.Module):
         x = self.down(self.stem(F.pixel_unshuffle(pixels * 2 - 1, 2)))
         x = self.bottleneck(x)
         if self.kind == "gaussian":
-            return x + 0.1 * torch.randn_like(x) if self.training else x
+            noisy: Tensor = x + 0.1 * torch.randn_like(x) if self.training else x
+            return noisy
         if self.kind == "binary":
             soft = torch.tanh(x)
-            return soft + (torch.where(soft > 0, 1.0, -1.0) - soft).detach()
+            signs: Tensor = soft + (torch.where(soft > 0, 1.0, -1.0) - soft).detach()
+            return signs
         half = (x.new_tensor(LEVELS)[:, None, None] - 1) / 2
         soft = half * torch.tanh(x)
         shift = torch.where(half % 1 == 0, 0.0, 0.5)  # an even number of levels lies between
         hard = torch.minimum((soft + shift).round() - shift, half)
-        return (soft + (hard - soft).detach()) / half
+        found: Tensor = (soft + (hard - soft).detach()) / half
+        return found
 
     def decode(self, numbers: Tensor) -> Tensor:
         """Pixels, not clamped."""

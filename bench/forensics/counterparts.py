@@ -56,7 +56,8 @@ def fourier(drawn: Tensor, real: Tensor) -> Tensor:
 
     def sizes(x: Tensor) -> Tensor:
         blocks = x.unfold(2, 32, 32).unfold(3, 32, 32)
-        return torch.fft.rfft2(blocks, norm="ortho").abs().add(0.02).log()
+        logs: Tensor = torch.fft.rfft2(blocks, norm="ortho").abs().add(0.02).log()
+        return logs
 
     return F.l1_loss(sizes(drawn), sizes(real))
 
@@ -111,14 +112,15 @@ class Fit:
     def _against(self, drawn: Tensor) -> Tensor:
         if self.critic is None or self.step < WARM:
             return drawn.new_zeros(())
-        return -0.01 * self.critic(drawn * 2 - 1).mean()
+        loss: Tensor = -0.01 * self.critic(drawn * 2 - 1).mean()
+        return loss
 
     def _oppose(
         self, critic: nn.Module, adam: torch.optim.Optimizer, drawn: Tensor, real: Tensor
     ) -> None:
         told = F.relu(1 - critic(real * 2 - 1)).mean() + F.relu(1 + critic(drawn * 2 - 1)).mean()
         adam.zero_grad()
-        told.backward()
+        told.backward()  # type: ignore[no-untyped-call]
         adam.step()
 
 

@@ -1,6 +1,6 @@
 """Pictures of the calib split as every check sees them, with what does not depend on a fit.
 
-A look is one version of one photograph or counterpart: its crops, their features, its category. It
+A look is one version of one photograph or counterpart: its crops and their features. It
 is computed once; every fit then scores the same looks. Crops are kept as bytes.
 """
 
@@ -16,15 +16,8 @@ from bench.forensics.sources import Bytes, Sample, as_pixels
 from provenance.forensics import history, spectra
 from provenance.forensics.crops import corners, cut
 from provenance.forensics.history import History
-from provenance.forensics.scope import category
-from provenance.forensics.treatments import STRATA
+from provenance.forensics.treatments import every
 from provenance.image import Pixels
-
-PIPELINES: Mapping[str, Callable[[Pixels], Pixels] | None] = {
-    "as it is": None,
-    "JPEG 85": history.jpeg(85).apply,
-    "WebP 80": History("WebP", quality=80).apply,
-}
 
 
 @dataclass(frozen=True)
@@ -34,16 +27,15 @@ class Look:
     photograph: int  # that it is, or is the counterpart of
     kind: str  # "real" or a family
     version: str  # what happened to it
-    category: str
     crops: Bytes  # (N, 3, 128, 128)
     features: NDArray[np.float32]  # (N, 137)
 
 
 def look_at(pixels: Pixels, photograph: int, kind: str, version: str, most: int = 9) -> Look:
     """The look of a picture (3, H, W), on the 8-bit grid."""
-    cuts = cut(pixels, corners(*pixels.shape[1:], most=most))
+    cuts = cut(pixels, corners(pixels.shape[1], pixels.shape[2], most=most))
     crops = np.rint(cuts * 255).astype(np.uint8)
-    return Look(photograph, kind, version, category(pixels), crops, spectra.features(cuts))
+    return Look(photograph, kind, version, crops, spectra.features(cuts))
 
 
 def native(samples: Sequence[Sample]) -> Iterator[Look]:
@@ -55,16 +47,11 @@ def native(samples: Sequence[Sample]) -> Iterator[Look]:
 
 
 def strata(samples: Sequence[Sample]) -> Iterator[Look]:
-    """Every photograph after every treatment, through every pipeline."""
+    """Every photograph in every stratum that leaves it large enough."""
     for number, sample in enumerate(samples):
-        region = as_pixels(sample.region)
-        for name, treat in STRATA.items():
-            treated = treat(region)
-            if min(treated.shape[1:]) < 128:
-                continue
-            for pipeline, ship in PIPELINES.items():
-                shipped = treated if ship is None else ship(treated)
-                yield look_at(shipped, number, "real", f"{name} | {pipeline}")
+        for name, pixels in every(as_pixels(sample.region)):
+            if min(pixels.shape[1:]) >= 128:
+                yield look_at(pixels, number, "real", name)
 
 
 Ship = Callable[[Pixels], Pixels]

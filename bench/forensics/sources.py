@@ -15,6 +15,7 @@ from provenance.forensics.history import History, read_history
 from provenance.image import Pixels
 
 Bytes = NDArray[np.uint8]  # (H, W, 3)
+FAMILIES = ("icons-128", "gaussian", "levels", "binary", "Real-ESRGAN", "waifu2x")
 Redraw = Callable[[Pixels], Pixels]
 
 
@@ -76,9 +77,12 @@ def as_bytes(pixels: Pixels) -> Bytes:
 
 
 def samples(
-    reals: Sequence[Photograph], redraws: Mapping[str, Redraw], cache: Path
+    reals: Sequence[Photograph], redraws: Mapping[str, Redraw | None], cache: Path
 ) -> Iterator[Sample]:
-    """Each photograph with its counterparts, which are kept in `cache` once they are drawn."""
+    """Each photograph with its counterparts, which are kept in `cache` once they are drawn.
+
+    Without a redraw those of a family must be there; raises FileNotFoundError.
+    """
     for name in redraws:
         (cache / name).mkdir(parents=True, exist_ok=True)
     for real in reals:
@@ -86,7 +90,7 @@ def samples(
         redrawn = {}
         for name, redraw in redraws.items():
             kept = cache / name / f"{real.path.stem}.npy"
-            if not kept.exists():
+            if redraw is not None and not kept.exists():
                 partial = kept.with_suffix(".part")
                 with partial.open("wb") as file:
                     np.save(file, as_bytes(redraw(as_pixels(part))))

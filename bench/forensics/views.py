@@ -14,7 +14,7 @@ import numpy as np
 from bench.forensics.sources import Sample, as_pixels
 from provenance.forensics.alignment import Alignment, align
 from provenance.forensics.crops import SIDE
-from provenance.forensics.treatments import blur, hard_negative, resave
+from provenance.forensics.treatments import blur, compressed, hard_negative
 from provenance.image import Pixels
 from provenance.robustness import files
 
@@ -96,8 +96,9 @@ def negative(ready: Ready, rng: np.random.Generator) -> Pixels:
     part = _span(ready.region[None], rng)[0]
     treated = hard_negative(part, rng)
     if min(treated.shape[1:]) < SIDE:  # made smaller than a crop
-        treated = resave(85)(part)
-    return _crop(treated[None], rng)[0]
+        treated = compressed(part, rng)
+    found: Pixels = _crop(treated[None], rng)[0]
+    return found
 
 
 def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -111,9 +112,7 @@ def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     if rng.random() < 0.1:
         noise = rng.normal(0, rng.uniform(0.002, 0.012), pixels.shape)
         pixels = files.rounded(pixels + noise.astype(np.float32))
-    if rng.random() < 0.6:
-        pixels = resave(int(rng.integers(55, 98)))(pixels)
-    return pixels
+    return compressed(pixels, rng) if rng.random() < 0.6 else pixels
 
 
 def _span(pictures: Pixels, rng: np.random.Generator) -> Pixels:

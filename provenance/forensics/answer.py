@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from provenance.forensics.conformal import Calibration, Value
 from provenance.forensics.member import CropScores, Member, look
-from provenance.forensics.scope import OutOfScope, category, scope
+from provenance.forensics.scope import OutOfScope, middle, scope
 from provenance.forensics.trace import Traced, Tracer
 from provenance.forensics.treatments import Treatment, resave, resize, shift
 from provenance.image import Pixels
@@ -79,8 +79,9 @@ class Classifier:
         outside = scope(pixels)
         if outside is not None:
             return self._out(outside, traced)
+        pixels = middle(pixels)
         crops = look(self.member, pixels)
-        value = self.calibration.value(crops.score, category(pixels))
+        value = self.calibration.value(crops.score)
         reshipped = tuple(self._reship(name, treat(pixels)) for name, treat in RESHIPMENTS.items())
         outcome, reason = self._decide(value, reshipped)
         return Answer(
@@ -92,7 +93,7 @@ class Classifier:
 
     def _reship(self, name: str, pixels: Pixels) -> Reshipped:
         score = look(self.member, pixels, most=FEW).score
-        return Reshipped(name, score, self.calibration.value(score, category(pixels)).p)
+        return Reshipped(name, score, self.calibration.value(score).p)
 
     def _decide(self, value: Value, reshipped: tuple[Reshipped, ...]) -> tuple[Outcome, str]:
         if value.p > self.alpha:

@@ -1,14 +1,15 @@
-"""How often a real photograph scores as high: split conformal p-values, one set a pipeline.
+"""How often a real photograph scores as high: split conformal p-values, one set a stratum.
 
-A score is compared with the scores of calibration photographs that went through the same pipeline
-(Mondrian categories: Vovk, Gammerman, Shafer 2005, section 4.5), and within it once for every
-stratum of treatments: native, re-saved, zoomed and so on, since nobody can see from the pixels
-which of them a photograph has been through. The p-value is the largest of them,
+A stratum is what may have happened to a photograph: a treatment (native, re-saved, zoomed, blurred
+and so on) and a pipeline that delivered it (as it was, JPEG, WebP). Each calibration photograph
+goes through every one of them. Strata are Mondrian categories (Vovk, Gammerman, Shafer 2005,
+section 4.5), but which of them a picture belongs to nobody can tell from its pixels, and a file may
+say anything. So the p-value is the largest of all,
 
     p = max over strata of (1 + photographs that score at least as high) / (1 + photographs),
 
-so of photographs exchangeable with those of any one stratum at most a share alpha has p <= alpha.
-Only real photographs are needed. The pipeline is read from the pixels, never from the file.
+and of photographs exchangeable with those of any one stratum at most a share alpha has p <= alpha.
+Only real photographs are needed.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ from numpy.typing import NDArray
 
 from provenance.errors import ProvenanceError
 
-FEWEST = 19  # photographs of a category: with fewer no p reaches 0.05
-ALL = "all"  # the category that every picture is in
+FEWEST = 19  # photographs of a stratum: with fewer no p reaches 0.05
 
 Scores = NDArray[np.float64]
 
@@ -35,99 +35,70 @@ class BadCalibration(ProvenanceError):
 
 
 @dataclass(frozen=True)
-class Scored:
-    """The score of one photograph after one treatment; `photograph` tells them apart."""
-
-    photograph: int
-    stratum: str
-    category: str
-    score: float
-
-
-@dataclass(frozen=True)
 class Value:
-    """A p-value, the category and stratum it comes from, and how many photographs are in it."""
+    """A p-value, the stratum it comes from, and how many photographs are in it."""
 
     p: float
-    category: str
     stratum: str
     photographs: int
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Sorted scores by category and stratum: of each photograph the highest there."""
+    """Sorted scores of photographs, by stratum."""
 
     member: str  # whose scores these are
     basis: str  # of which photographs
-    scores: Mapping[str, Mapping[str, Scores]]
+    scores: Mapping[str, Scores]
 
-    def value(self, score: float, category: str) -> Value:
-        """How often photographs score as high, in the category or, if it is too small, in all."""
+    def __post_init__(self) -> None:
+        for stratum, scores in self.scores.items():
+            if not _sorted(scores):
+                raise BadCalibration(
+                    f"{stratum!r} needs at least {FEWEST} scores in ascending order"
+                )
+        if not self.scores:
+            raise BadCalibration("there is no stratum")
+
+    def value(self, score: float) -> Value:
+        """How often photographs score as high, where they do so most often."""
         if not np.isfinite(score):
             raise ValueError(f"a score is finite, not {score}")
-        chosen = category if category in self.scores else ALL
         found = []
-        for stratum, scores in self.scores[chosen].items():
+        for stratum, scores in self.scores.items():
             above = len(scores) - int(np.searchsorted(scores, score, side="left"))
-            p = (1 + above) / (1 + len(scores))
-            found.append(Value(p, chosen, stratum, len(scores)))
+            found.append(Value((1 + above) / (1 + len(scores)), stratum, len(scores)))
         return max(found, key=lambda value: value.p)
 
     def write(self, path: Path) -> None:
         """Keep it as JSON."""
-        scores = {
-            category: {name: [round(float(s), 4) for s in one] for name, one in strata.items()}
-            for category, strata in self.scores.items()
-        }
+        scores = {name: [round(float(s), 4) for s in one] for name, one in self.scores.items()}
         document = {"member": self.member, "basis": self.basis, "scores": scores}
-        path.write_text(json.dumps(document, indent=1) + "\n")
-
-
-def calibrate(scored: Iterable[Scored], *, member: str, basis: str) -> Calibration:
-    """The calibration from the scores of photographs after every treatment.
-
-    Categories with fewer than 19 photographs in some stratum that they have are left to `all`;
-    raises BadCalibration if there are too few even so.
-    """
-    best: dict[tuple[str, str], dict[int, float]] = {}
-    for one in scored:
-        for category in (one.category, ALL):
-            kept = best.setdefault((category, one.stratum), {})
-            kept[one.photograph] = max(one.score, kept.get(one.photograph, -np.inf))
-    found: dict[str, dict[str, Scores]] = {}
-    for (category, stratum), scores in best.items():
-        found.setdefault(category, {})[stratum] = np.sort(np.array([*scores.values()]))
-    large = {category: strata for category, strata in found.items() if _enough(strata)}
-    if ALL not in large:
-        raise BadCalibration(f"{basis}: every stratum needs at least {FEWEST} photographs")
-    return Calibration(member, basis, large)
-
-
-def _enough(strata: Mapping[str, Scores]) -> bool:
-    return min(map(len, strata.values())) >= FEWEST
+        path.write_text(json.dumps(document) + "\n")
 
 
 def read_calibration(path: Path, *, member: str) -> Calibration:
     """The calibration kept in a file; raises BadCalibration, also if it is another member's."""
     try:
         document: dict[str, Any] = json.loads(path.read_text())
-        scores = {
-            category: {name: np.array(one, np.float64) for name, one in strata.items()}
-            for category, strata in document["scores"].items()
-        }
+        scores = {name: np.array(one, np.float64) for name, one in document["scores"].items()}
         found = Calibration(document["member"], document["basis"], scores)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadCalibration) as e:
         raise BadCalibration(f"{path}: not a calibration: {e}") from e
     if found.member != member:
         raise BadCalibration(f"{path}: made for {found.member}, not for {member}")
-    if ALL not in scores or not all(map(_sorted, _every(scores))):
-        raise BadCalibration(f"{path}: not a calibration: scores missing or not sorted")
     return found
 
 
-def _every(scores: Mapping[str, Mapping[str, Scores]]) -> Sequence[Scores]:
-    return [one for strata in scores.values() for one in strata.values()]
+def calibrate(
+    pictures: Iterable[Sequence[tuple[str, float]]], *, member: str, basis: str
+) -> Calibration:
+    """The calibration of photographs, each a list of strata and its scores in them."""
+    found: dict[str, list[float]] = {}
+    for picture in pictures:
+        for stratum, score in picture:
+            found.setdefault(stratum, []).append(score)
+    return Calibration(member, basis, {name: np.sort(one) for name, one in found.items()})
 
 
 def _sorted(scores: Scores) -> bool:

@@ -150,7 +150,7 @@ class _BoolDecoder:
         return found
 
 
-@lru_cache(maxsize=101)
+@lru_cache(maxsize=303)
 def jpeg(quality: int, subsampling: int = 2) -> History:
     """What Pillow does at a JPEG quality of 1 to 100."""
     file = io.BytesIO()

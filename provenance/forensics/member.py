@@ -64,6 +64,7 @@ class Member(Protocol):
 class CropScores:
     """A member's logits of a picture's crops, and where they lie."""
 
+    shape: tuple[int, int]  # height, width of what was looked at
     places: tuple[Corner, ...]
     side: int
     logits: Logits
@@ -77,10 +78,10 @@ class CropScores:
 def look(member: Member, pixels: Pixels, *, most: int | None = None) -> CropScores:
     """The member's scores of a picture (3, H, W), at most `most` crops, at its own resolution."""
     limit = member.most if most is None else most
-    places = crops.corners(*pixels.shape[1:], side=member.side, most=limit)
-    return CropScores(
-        tuple(places), member.side, member.logits(crops.cut(pixels, places, member.side))
-    )
+    height, width = pixels.shape[1:]
+    places = crops.corners(height, width, side=member.side, most=limit)
+    logits = member.logits(crops.cut(pixels, places, member.side))
+    return CropScores((height, width), tuple(places), member.side, logits)
 
 
 class Embedded:
@@ -110,19 +111,21 @@ class Embedded:
         with ThreadPoolExecutor(1) as beside:
             spectral = beside.submit(self.spectral, cut)
             found = np.stack([self.residual(cut), spectral.result()][::-1], axis=1)
-        return found @ self.parts + self.constant
+        total: Logits = found @ self.parts + self.constant
+        return total
 
     def spectral(self, cut: Pixels) -> Logits:
         """The reading of the spectra, (N,)."""
         with torch.inference_mode():
-            return self.head(torch.from_numpy(spectra.features(cut))).double().numpy()
+            logits: Tensor = self.head(torch.from_numpy(spectra.features(cut)))
+        return np.asarray(logits.double().numpy())
 
     def residual(self, cut: Pixels) -> Logits:
         """The residual network's logits, (N,)."""
         batch = torch.from_numpy(np.ascontiguousarray(cut))
         with torch.inference_mode():
-            logits = self.net(batch.contiguous(memory_format=torch.channels_last))
-        return logits.double().numpy()
+            logits: Tensor = self.net(batch.contiguous(memory_format=torch.channels_last))
+        return np.asarray(logits.double().numpy())
 
 
 def load_embedded(path: Path = WEIGHTS) -> Embedded:

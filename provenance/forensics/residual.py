@@ -37,14 +37,6 @@ class ResidualNet(nn.Module):
         self.register_buffer("colours", colours[:, :, None, None], persistent=False)
         self.register_buffer("difference", kernel.repeat(3, 1, 1, 1), persistent=False)
 
-    def clamp(self) -> None:
-        """Make the head's weights at least 0: what the network finds can only speak for a drawing.
-
-        Its inputs are means and spreads of rectified maps, none below 0 (arXiv 2502.07778).
-        """
-        with torch.no_grad():
-            self.head.weight.clamp_(min=0)
-
     def forward(self, crops: Tensor) -> Tensor:
         rest = F.conv2d(F.conv2d(crops, self.colours), self.difference, groups=3)
         x = self.stages(self.stem(2 * torch.tanh(rest * STRENGTH / 2)))

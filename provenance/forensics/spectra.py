@@ -32,7 +32,7 @@ Features = NDArray[np.float32]
 
 
 class SpectraHead(nn.Module):
-    """Features (N, 137) to logits (N,): one hidden layer, whose units can only speak for a drawing.
+    """Features (N, 137) to logits (N,): one hidden layer.
 
     Numbers far outside what was seen in training count no more than those at its border.
     """
@@ -51,11 +51,6 @@ class SpectraHead(nn.Module):
         """What a number is on average, and how far it strays."""
         self.mean.copy_(mean)
         self.spread.copy_(spread.clamp_min(1e-6))
-
-    def clamp(self) -> None:
-        """Make every weight of a hidden unit at least 0 (Stay-Positive, arXiv 2502.07778)."""
-        with torch.no_grad():
-            self.out.weight.clamp_(min=0)
 
     def forward(self, numbers: Tensor) -> Tensor:
         scaled = ((numbers - self.mean) / self.spread).clamp(-STRETCH, STRETCH)
@@ -108,7 +103,8 @@ def _ycc(crops: Pixels) -> tuple[Pixels, Pixels, Pixels]:
 def _window() -> Pixels:
     one = np.hanning(SIDE + 2)[1:-1]
     window = np.outer(one, one)
-    return (window / np.sqrt((window**2).mean())).astype(np.float32)
+    scaled: Pixels = (window / np.sqrt((window**2).mean())).astype(np.float32)
+    return scaled
 
 
 def _power(channel: Pixels) -> Pixels:

@@ -1,12 +1,12 @@
 """What happens to photographs, and must not make them look drawn.
 
-Each stratum of the calibration and each hard negative of the training is one of these. Pictures
+Each treatment of the calibration and each hard negative of the training is one of these. Pictures
 are (3, H, W) in [0, 1], in and out on the 8-bit grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -86,11 +86,12 @@ def shift(pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(pixels[:, 1:, 1:])
 
 
-STRATA: Mapping[str, Treatment] = {
+TREATMENTS: Mapping[str, Treatment] = {
     "native": files.rounded,
     "re-saved, JPEG 90": resave(90),
     "re-saved, JPEG 75": resave(75),
     "re-saved, JPEG 50": resave(50),
+    "re-saved, WebP 80": history.History("WebP", quality=80).apply,
     "zoomed x1.3": zoom(1.3),
     "zoomed x1.6": zoom(1.6),
     "zoomed x2": zoom(2.0),
@@ -101,6 +102,22 @@ STRATA: Mapping[str, Treatment] = {
     "sharpened as by a phone": phone,
     "shrunk to 3/4": resize(0.75),
 }
+
+
+PIPELINES: Mapping[str, Treatment] = {
+    "as it was": files.rounded,
+    "then JPEG 85": resave(85),
+    "then WebP 80": history.History("WebP", quality=80).apply,
+}
+"""How a photograph was delivered after that."""
+
+
+def every(pixels: Pixels) -> Iterator[tuple[str, Pixels]]:
+    """Every stratum's name, and the photograph as it looks in it."""
+    for name, treat in TREATMENTS.items():
+        treated = treat(pixels)
+        for pipeline, ship in PIPELINES.items():
+            yield f"{name}, {pipeline}", ship(treated)
 
 
 def hard_negative(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -116,4 +133,12 @@ def hard_negative(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         resize(rng.uniform(0.6, 0.95)),
     ]
     treated = chosen[rng.integers(len(chosen))](pixels)
-    return resave(int(rng.integers(50, 97)))(treated) if rng.random() < 0.5 else treated
+    return compressed(treated, rng) if rng.random() < 0.6 else treated
+
+
+def compressed(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """As JPEG or as WebP, at a quality drawn anew, chroma 4:2:0 or (a JPEG at times) 4:4:4."""
+    quality = int(rng.integers(50, 98))
+    if rng.random() < 0.5:
+        return history.History("WebP", quality=quality).apply(pixels)
+    return history.jpeg(quality, int(rng.choice([0, 2, 2]))).apply(pixels)

@@ -78,11 +78,12 @@ class OriginState(StrEnum):
 
 
 class ClassifierState(StrEnum):
-    """What a classifier believes; it never decides."""
+    """What a classifier finds in the pixels; it never decides, and never says that one is real."""
 
-    LOOKS_GENERATED = "looks generated"
-    INCONCLUSIVE = "undecided"
-    LOOKS_NOT_GENERATED = "looks not generated"
+    OWN = "our model"  # drawn by a model of ours, or passed through its codec
+    EVIDENCE = "AI evidence"
+    INSUFFICIENT = "insufficient evidence"
+    OUT_OF_SCOPE = "out of scope"
 
 
 MUST_NAME: frozenset[StrEnum] = frozenset(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from provenance.verdict.finding import (
+    ClassifierState,
     FingerprintState,
     ManifestState,
     MarkState,
@@ -108,6 +109,7 @@ _COLUMNS: dict[str, type[StrEnum]] = {
     "revocation": RevocationState,
     "origin": OriginState,
 }
+_BESIDE: dict[str, type[StrEnum]] = {"classifier": ClassifierState}  # no column of the table
 STATES: dict[StrEnum, str] = {
     RecordState.FILE: "the log has this very file",
     RecordState.PIXELS: "the log has exactly these pixels, from another file",
@@ -138,6 +140,12 @@ STATES: dict[StrEnum, str] = {
     RevocationState.REVOKED: "one does",
     OriginState.MADE: "what the findings point to was drawn here",
     OriginState.ON_REQUEST: "some of it was brought here and marked on request",
+    ClassifierState.OWN: "drawn by a model of ours, or passed through its codec",
+    ClassifierState.EVIDENCE: "scored as only few photographs are, and still so after JPEG, "
+    "resizing and a shift",
+    ClassifierState.INSUFFICIENT: "nothing that speaks for a drawing; this does not speak for a "
+    "photograph",
+    ClassifierState.OUT_OF_SCOPE: "too small, of one colour, or a drawing or screenshot",
 }
 
 _HEAD = """\
@@ -156,7 +164,7 @@ Five rules stand above it:
 - **Only a trusted manifest counts.** Anyone can make one that is merely valid.
 - **What was only marked here was not made here.** A picture that was brought to be marked has
   outcomes of its own, and its mark is no evidence for a drawing.
-- **A classifier never decides.** What it believes is shown beside the verdict.
+- **A classifier never decides.** What it finds is shown beside the verdict, and is never "real".
 
 ## Outcomes
 
@@ -191,6 +199,8 @@ against), the version of its check, and a caveat that says what it does not mean
 - The **fingerprint's** is a distance in bits out of 256 (PDQ). Its finding says how sure the
   threshold is: on which pictures that was measured, or that it was not.
   `python -m bench.fingerprint --photographs FOLDER` measures it.
+- The **classifier's** is a conformal p-value: how many photographs score as high, after whatever
+  treatment makes them score highest. [classifier.md](classifier.md) says what it is worth.
 
 ## A verdict as evidence
 
@@ -227,7 +237,7 @@ def render() -> str:
 
 
 def _states() -> Iterator[str]:
-    for column, kind in _COLUMNS.items():
+    for column, kind in (_COLUMNS | _BESIDE).items():
         for state in kind:
             yield _line(column, state.value, STATES[state])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 class Usage(ValueError):
@@ -23,3 +24,13 @@ def moment(text: str) -> datetime:
         return parsed.astimezone(UTC)
     except (ValueError, OverflowError) as e:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-11-22T10:56Z") from e
+
+
+def member_options(parser: argparse.ArgumentParser) -> None:
+    """Options that name a member other than the embedded one."""
+    parser.add_argument(
+        "--member",
+        metavar="KIND:FILE",
+        help="dda:checkpoint.pth, or embedded:weights.safetensors; else the one that comes with us",
+    )
+    parser.add_argument("--calibration", type=Path, metavar="FILE", help="of that member")

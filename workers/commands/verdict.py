@@ -96,7 +96,7 @@ def describe(statement: Statement, name: str) -> list[str]:
         f"verdict: {verdict.outcome}: {meaning.says} ({verdict.table}, row {verdict.row})",
         f"it leaves open: {meaning.leaves_open}",
     ]
-    kinds = ("record", "manifest", "mark", "fingerprint", "revocation", "classifier")
+    kinds = ("record", "manifest", "mark", "fingerprint", "revocation", "origin", "classifier")
     for kind, finding in ((kind, getattr(every, kind)) for kind in kinds):
         if finding is not None:
             check = finding.check

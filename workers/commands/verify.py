@@ -22,7 +22,8 @@ from provenance.verdict.page import MEANING
 from provenance.verdict.table import Verdict
 from provenance.watermark.search import FULL, QUICK, STANDARD
 from workers.attest import attest
-from workers.commands import Usage
+from workers.classifying import answer_json, load_classifier
+from workers.commands import Usage, member_options
 from workers.examine import open_library
 from workers.folder import DataFolder, data_folder, open_folder
 from workers.importing import install_models
@@ -45,6 +46,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="F.verdict",
         help="of one FILE: sign the verdict, record it, and write it with its proof",
     )
+    member_options(look)
     look.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
     look.set_defaults(run=run)
 
@@ -57,11 +59,20 @@ def run(options: argparse.Namespace, console: Console) -> int:
         install_models(folder)
         keys = folder.keyring.marks().keys
         marker, plan = load_marker(options.model), PLANS[options.search]
+        classifier = load_classifier(marker, options.member, options.calibration)
         status, results = 0, []
         for file in options.files:
             try:
                 data, name = read_file(file), str(file)
-                found = judge(data, name=name, marker=marker, keys=keys, plan=plan, library=library)
+                found = judge(
+                    data,
+                    name=name,
+                    marker=marker,
+                    keys=keys,
+                    plan=plan,
+                    library=library,
+                    classifier=classifier,
+                )
             except Unreadable as e:
                 console.print(f"countermark: {e}", markup=False, highlight=False, soft_wrap=True)
                 status = 2
@@ -107,6 +118,7 @@ def as_json(found: Judged, plan: str) -> dict[str, Any]:
         "height": verified.height,
         **verdict_json(verdict),
         "mark": mark_json(verified, plan),
+        "classifier": None if found.answer is None else answer_json(found.answer),
     }
 
 
@@ -128,8 +140,9 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 def findings(verdict: Verdict) -> list[tuple[str, Finding[Any]]]:
     """Every finding with its name."""
     every = verdict.findings
-    named = ("record", "manifest", "mark", "fingerprint", "revocation", "origin")
-    return [(name, getattr(every, name)) for name in named]
+    named = ("record", "manifest", "mark", "fingerprint", "revocation", "origin", "classifier")
+    found = [(name, getattr(every, name)) for name in named]
+    return [(name, finding) for name, finding in found if finding is not None]
 
 
 def finding_json(finding: Finding[Any]) -> dict[str, Any]:

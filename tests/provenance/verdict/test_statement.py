@@ -35,9 +35,7 @@ def digest(text: str) -> Digest:
 
 
 AT = datetime(2026, 11, 22, 10, 56, 18, tzinfo=UTC)
-FOUND = replace(
-    RECORDED, mark=MARKED, manifest=OURS, classifier=finding(ClassifierState.LOOKS_GENERATED)
-)
+FOUND = replace(RECORDED, mark=MARKED, manifest=OURS, classifier=finding(ClassifierState.EVIDENCE))
 STATEMENT = Statement(AT, digest("file"), digest("pixels"), decide(FOUND))
 GOOD = format_statement(STATEMENT)
 
