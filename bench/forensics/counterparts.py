@@ -1,13 +1,13 @@
-"""Fit a small codec: `python -m bench.forensics.counterparts KIND --photographs P --index I`.
+"""Fits the small codecs.
 
 Every step sees crops of 96 px of photographs of the train split, some of them made smaller first.
-A run ends after --minutes and goes on from its checkpoint.
+A run ends after its time and goes on from its checkpoint.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bench.forensics.codecs import KINDS, Kind, SmallCodec
-from bench.forensics.sources import Bytes, photographs
+from bench.forensics.sources import Bytes, Photograph
 
 SIDE = 96
 BATCH = 8
 RATE = 2e-3
+MINUTES = 13.0
 WARM = 300  # steps before the discriminator counts
 
 
@@ -142,22 +143,13 @@ def train(fit: Fit, pictures: list[Bytes], minutes: float) -> None:
     fit.save()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--photographs", type=Path, required=True)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--folder", type=Path, default=Path(".data/checkpoints"))
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    reals = photographs(options.photographs, options.index, "train")
-    pictures = [real.pixels() for real in reals]
-    fit = Fit(options.kind, options.folder / f"forensics-{options.kind}.pt")
-    train(fit, pictures, options.minutes)
-    halves = {name: value.half().contiguous() for name, value in fit.codec.state_dict().items()}
-    save_file(halves, options.folder / f"forensics-{options.kind}.safetensors")
-
-
-if __name__ == "__main__":
-    main()
+def fit_codecs(reals: Sequence[Photograph], folder: Path, *, minutes: float = MINUTES) -> None:
+    """Fit the codecs that are not in a folder yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [kind for kind in KINDS if not (folder / f"forensics-{kind}.safetensors").exists()]
+    pictures = [real.pixels() for real in reals] if missing else []
+    for kind in missing:
+        fit = Fit(kind, folder / f"forensics-{kind}.pt")
+        train(fit, pictures, minutes)
+        halves = {name: value.half().contiguous() for name, value in fit.codec.state_dict().items()}
+        save_file(halves, folder / f"forensics-{kind}.safetensors")
