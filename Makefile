@@ -13,7 +13,7 @@ CHECKPOINTS := .data/checkpoints
 SIZES    ?= 1e3 1e4 1e5 1e6 1e7
 POSTGRES ?=
 
-.PHONY: demo test check bench bench-marks bench-provenance bench-erasure bench-speed train train-red bench-scales train-scales
+.PHONY: demo test check bench bench-forensics train-forensics bench-marks bench-provenance bench-erasure bench-speed train train-red bench-scales train-scales
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -54,6 +54,18 @@ bench-scales: .venv/installed
 bench-provenance: .venv/installed
 	$(BIN)/python -m bench.provenance --docs docs --sizes $(SIZES) \
 	    $(if $(POSTGRES),--postgres $(POSTGRES))
+
+# Needs PHOTOS and INDEX, and NotoColorEmoji.ttf (Debian fonts-noto-color-emoji) as FONT.
+FONT ?= /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
+FORENSICS := $(BIN)/python -m bench.forensics
+
+train-forensics: .venv/installed
+	$(FORENSICS) build $(REAL)
+	$(FORENSICS) train $(REAL) --font $(FONT)
+
+bench-forensics: .venv/installed
+	$(FORENSICS) build $(REAL)
+	$(FORENSICS) tables $(REAL) --font $(FONT)
 
 bench-erasure: .venv/installed $(ICONS)
 	$(BIN)/python -m bench.erasure all --icons $(ICONS) --docs docs/erasure.md

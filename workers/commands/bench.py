@@ -1,8 +1,9 @@
-"""`countermark bench robustness`: what the mark survives on the user's own pictures.
+"""`countermark bench`: what the mark survives, and whom the classifier accuses, on own pictures.
 
-Writes report.json, report.html and the marked pictures to a folder. Every picture is read and every
-attack is run once before the work begins, so that what is bad or missing is named at once. A
-picture that cannot carry a mark is not measured, and the report names it.
+`robustness` writes report.json, report.html and the marked pictures to a folder. Every picture is
+read and every attack is run once before the work begins, so that what is bad or missing is named at
+once. A picture that cannot carry a mark is not measured, and the report names it. `forensics`
+prints how many real photographs the classifier calls drawn, after each treatment.
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
 
 from generators.catalog import GENERATORS
 from provenance.errors import Unreadable
 from provenance.files import write_file
+from provenance.forensics.treatments import TREATMENTS
 from provenance.image import read_file, read_image
 from provenance.robustness.harness import Table
 from provenance.robustness.presets import preset
 from provenance.robustness.report import Report, as_json, as_page
 from provenance.watermark.embeddability import CannotCarry
 from provenance.watermark.keys import Key
+from workers.accusing import accuse
 from workers.bench import Pictures, check_runs, robustness
-from workers.commands import Usage
+from workers.classifying import load_classifier
+from workers.commands import Usage, member_options
 from workers.commands.verify import PLANS
 from workers.folder import TENANT, data_folder, load_keys
 from workers.generate import WeakMark
@@ -38,7 +43,7 @@ SMALLEST = 64  # px a side: of less, some attacks leave hardly a token
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    bench = commands.add_parser("bench", help="measure the mark on your own pictures")
+    bench = commands.add_parser("bench", help="measure mark or classifier on own pictures")
     kinds = bench.add_subparsers(dest="bench", required=True)
     measured = kinds.add_parser("robustness", help="what the mark survives")
     measured.add_argument("--images", type=Path, required=True, metavar="DIR")
@@ -50,6 +55,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     measured.add_argument("--seed", type=int, default=0, metavar="N", help="of random attacks")
     measured.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
     measured.set_defaults(run=run)
+    accused = kinds.add_parser("forensics", help="how often the classifier accuses photographs")
+    accused.add_argument("--photographs", type=Path, required=True, metavar="DIR")
+    accused.add_argument("--limit", type=int, metavar="N", help="the first N by name")
+    member_options(accused)
+    accused.set_defaults(run=run_forensics)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -89,6 +99,31 @@ def run(options: argparse.Namespace, console: Console) -> int:
     write_file(options.out / "report.json", as_json(report).encode())
     write_file(options.out / "report.html", as_page(report).encode())
     Console().print(summary(options.out, table, refused), markup=False, highlight=False)
+    return 0
+
+
+def run_forensics(options: argparse.Namespace, console: Console) -> int:
+    """The share of real photographs that is accused after each treatment."""
+    files = images(options.photographs, options.limit)
+    marker = load_marker(next(iter(GENERATORS)))
+    classifier = load_classifier(marker, options.member, options.calibration)
+    rows = RichTable()
+    for column in ("photographs that were", "judged", "accused", "95 % interval", "out of scope"):
+        rows.add_column(column)
+    with progress(console) as bar:
+        task = bar.add_task("judging", total=len(files) * len(TREATMENTS))
+        found = accuse(
+            classifier,
+            lambda: (read_image(read_file(file), name=str(file)) for file in files),
+            lambda: bar.advance(task),
+        )
+        for row in found:
+            low, high = row.interval
+            counts = (str(row.judged), str(row.accused), f"{low:.3f} to {high:.3f}")
+            rows.add_row(row.treatment, *counts, str(row.out_of_scope))
+    Console().print(rows)
+    said = f"{classifier.member.name}, alpha {classifier.alpha}; {classifier.calibration.basis}"
+    Console().print(said, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

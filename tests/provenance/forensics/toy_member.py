@@ -13,7 +13,7 @@ class Brightness:
     name, licence, side, most = "brightness/1", "none", 128, 9
 
     def logits(self, cut: Pixels) -> Logits:
-        return 10 * cut.mean(axis=(1, 2, 3)).astype(np.float64)
+        return np.asarray(10 * cut.mean(axis=(1, 2, 3)), np.float64)
 
 
 class Edge(Brightness):
@@ -22,7 +22,7 @@ class Edge(Brightness):
     name = "edge/1"
 
     def logits(self, cut: Pixels) -> Logits:
-        return 10 * cut[:, :, 0, 0].mean(axis=1).astype(np.float64)
+        return np.asarray(10 * cut[:, :, 0, 0].mean(axis=1), np.float64)
 
 
 def calibration(member: str, highest: float) -> Calibration:
