@@ -97,9 +97,9 @@ class Classifier:
 
     def _decide(self, value: Value, reshipped: tuple[Reshipped, ...]) -> tuple[Outcome, str]:
         if value.p > self.alpha:
-            share = f"{value.p:.2f} of photographs that were {value.stratum} score as high"
+            share = f"as many as {value.p:.0%} of photographs score as high ({value.stratum})"
             return Outcome.INSUFFICIENT, share
         flips = [one.name for one in reshipped if one.p > self.alpha]
         if flips:
             return Outcome.INSUFFICIENT, f"the evidence does not outlast: {', '.join(flips)}"
-        return Outcome.EVIDENCE, f"at most {value.p:.3f} of photographs score as high"
+        return Outcome.EVIDENCE, f"at most {value.p:.1%} of photographs score as high"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -24,10 +25,10 @@ def home(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two treatments and one pipeline, so that it takes seconds."""
-    kept = {name: treatments.TREATMENTS[name] for name in ("native", "zoomed x2")}
-    monkeypatch.setattr(treatments, "TREATMENTS", kept)
-    only = {"as it was": treatments.PIPELINES["as it was"]}
-    monkeypatch.setattr(treatments, "PIPELINES", only)
+    kept = {"native", "zoomed x2", "as it was"}
+    for table in (treatments.TREATMENTS, treatments.PIPELINES):
+        for name in set(table) - kept:
+            monkeypatch.delitem(cast("dict[str, treatments.Treatment]", table), name)
 
 
 def photographs(folder: Path, count: int) -> Path:
@@ -96,5 +97,5 @@ def test_bench_forensics_counts_who_is_accused(
     folder = photographs(tmp_path / "photographs", 1)
     assert main(["bench", "forensics", "--photographs", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert all(name in said.replace("\n", " ") for name in ("native", "zoomed x2", "denoised"))
+    assert [said.count(name) for name in ("native", "denoised", "zoomed")] == [1, 1, 4]
     assert "spectra+residual/1" in said
