@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +68,14 @@ class Bench:
     @cached_property
     def measured(self) -> Measured:
         """Looks and fits."""
-        kinds = (looks.native, looks.strata, looks.swaps)
-        native, strata, swaps = (self._looks(kind) for kind in kinds)
-        return Measured(self.calib, self.fits, native, strata, swaps)
+        return Measured(self.calib, self.fits, cache(self.looks))
 
-    def _looks(self, kind: Callable[[Sequence[Sample]], Iterator[Look]]) -> list[Look]:
-        kept = self.cache / f"looks-{kind.__name__}.pickle"
+    def looks(self, kind: str, *, same: bool) -> list[Look]:
+        """All looks of a kind, as the embedded member looks at pictures or as they are."""
+        views = {"native": looks.native, "strata": looks.strata, "swaps": looks.swaps}[kind]
+        kept = self.cache / f"looks-{kind}{'-same' if same else ''}.pickle"
         if not kept.exists():
-            kept.write_bytes(pickle.dumps(list(kind(self.calib))))
+            kept.write_bytes(pickle.dumps(list(looks.looks(views(self.calib), same=same))))
         found: list[Look] = pickle.loads(kept.read_bytes())  # noqa: S301 - written here
         return found
 

@@ -52,7 +52,7 @@ def draw_views(
                 crops += pair(one, family, recipe, rng)
                 drawn += [False, True]
                 if rng.random() < recipe.negatives:
-                    crops.append(negative(one, rng))
+                    crops.append(negative(one, recipe, rng))
                     drawn.append(False)
     return Views(np.stack(crops), np.array(drawn))
 
@@ -119,7 +119,7 @@ def _batch(
         crops += pair(one, families[int(rng.integers(len(families)))], recipe, rng)
         drawn += [0.0, 1.0]
         if rng.random() < recipe.negatives:
-            crops.append(negative(ready[int(rng.integers(len(ready)))], rng))
+            crops.append(negative(ready[int(rng.integers(len(ready)))], recipe, rng))
             drawn.append(0.0)
     labels = torch.tensor(drawn)
     share = labels.mean()

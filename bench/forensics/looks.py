@@ -6,7 +6,7 @@ is computed once; every fit then scores the same looks. Crops are kept as bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from bench.forensics.sources import Bytes, Sample, as_pixels
 from provenance.forensics import history, spectra
 from provenance.forensics.crops import corners, cut
 from provenance.forensics.history import History
+from provenance.forensics.member import SAME
 from provenance.forensics.treatments import every
 from provenance.image import Pixels
 
@@ -32,26 +33,44 @@ class Look:
 
 
 def look_at(pixels: Pixels, photograph: int, kind: str, version: str, most: int = 9) -> Look:
-    """The look of a picture (3, H, W), on the 8-bit grid."""
+    """The look of a picture (3, H, W), on the 8-bit grid, as it is."""
     cuts = cut(pixels, corners(pixels.shape[1], pixels.shape[2], most=most))
     crops = np.rint(cuts * 255).astype(np.uint8)
     return Look(photograph, kind, version, crops, spectra.features(cuts))
 
 
-def native(samples: Sequence[Sample]) -> Iterator[Look]:
+@dataclass(frozen=True)
+class View:
+    """A picture that is to be looked at."""
+
+    pixels: Pixels
+    photograph: int
+    kind: str
+    version: str
+    most: int = 9
+
+
+def looks(views: Iterable[View], *, same: bool) -> Iterator[Look]:
+    """The looks of pictures, as they are or as the embedded member looks at them."""
+    for view in views:
+        pixels = SAME.apply(view.pixels) if same else view.pixels
+        yield look_at(pixels, view.photograph, view.kind, view.version, view.most)
+
+
+def native(samples: Sequence[Sample]) -> Iterator[View]:
     """Every photograph, and every counterpart compressed as its photograph."""
     for number, sample in enumerate(samples):
-        yield look_at(as_pixels(sample.region), number, "real", "native")
+        yield View(as_pixels(sample.region), number, "real", "native")
         for family, redrawn in sample.redrawn.items():
-            yield look_at(sample.history.apply(as_pixels(redrawn)), number, family, "native")
+            yield View(sample.history.apply(as_pixels(redrawn)), number, family, "native")
 
 
-def strata(samples: Sequence[Sample]) -> Iterator[Look]:
+def strata(samples: Sequence[Sample]) -> Iterator[View]:
     """Every photograph in every stratum that leaves it large enough."""
     for number, sample in enumerate(samples):
         for name, pixels in every(as_pixels(sample.region)):
             if min(pixels.shape[1:]) >= 128:
-                yield look_at(pixels, number, "real", name)
+                yield View(pixels, number, "real", name)
 
 
 Ship = Callable[[Pixels], Pixels]
@@ -65,7 +84,7 @@ SWAPS: Mapping[str, tuple[Ship, Ship]] = {
 }
 
 
-def swaps(samples: Sequence[Sample]) -> Iterator[Look]:
+def swaps(samples: Sequence[Sample]) -> Iterator[View]:
     """Every photograph and counterpart, compressed alike, in both forms of every swap."""
     for number, sample in enumerate(samples):
         pictures = {"real": as_pixels(sample.region)}
@@ -74,4 +93,4 @@ def swaps(samples: Sequence[Sample]) -> Iterator[Look]:
         for kind, pixels in pictures.items():
             for swap, ships in SWAPS.items():
                 for side, ship in zip(("first", "second"), ships, strict=True):
-                    yield look_at(ship(pixels), number, kind, f"{swap} | {side}", most=4)
+                    yield View(ship(pixels), number, kind, f"{swap} | {side}", 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,17 +40,18 @@ class Measured:
 
     samples: Sequence[Sample]
     fits: Fits
-    native: Sequence[Look]
-    strata: Sequence[Look]
-    swaps: Sequence[Look]
+    looks: Callable[..., Sequence[Look]]  # of a kind, as the member looks or as they are
 
     @cached_property
     def fold(self) -> NDArray[np.int64]:
         """The fold of each photograph."""
         return folds(self.samples)
 
-    def scores(self, fitted: Fitted, looks: Sequence[Look]) -> Scores:
-        """The scores of looks under a fit."""
+    def scores(
+        self, fitted: Fitted, kind: str, recipe: Recipe = FULL, only: Sequence[str] = ()
+    ) -> Scores:
+        """The scores under a fit of looks, which are as the recipe wants them."""
+        looks = [k for k in self.looks(kind, same=recipe.same) if not only or k.kind in only]
         return gather(looks, [fitted.score(look) for look in looks], len(self.samples))
 
     @cached_property
@@ -59,7 +60,7 @@ class Measured:
         found = {}
         for family in FAMILIES:
             fitted = self.fits.fitted("permissive", FULL, family)
-            found[family] = (self.scores(fitted, self.native), self.scores(fitted, self.strata))
+            found[family] = (self.scores(fitted, "native"), self.scores(fitted, "strata"))
         return found
 
     @cached_property
@@ -70,7 +71,7 @@ class Measured:
     @cached_property
     def shipped_strata(self) -> Scores:
         """The strata under the fit that is shipped."""
-        return self.scores(self.shipped, self.strata)
+        return self.scores(self.shipped, "strata")
 
 
 def families_table(measured: Measured) -> Table:
@@ -83,11 +84,9 @@ def families_table(measured: Measured) -> Table:
         areas.append(area.value)
         by = calibrations(strata, measured.fold)
         p = p_values(drawn, measured.fold, by)
-        alone = measured.scores(
-            measured.fits.fitted("permissive", FULL, family, net=False), measured.native
-        )
-        every = measured.scores(
-            measured.fits.fitted("all", FULL, family, net=False), measured.native
+        alone, every = (
+            measured.scores(measured.fits.fitted(who, FULL, family, net=False), "native")
+            for who in ("permissive", "all")
         )
         rows.append(
             (
@@ -145,10 +144,10 @@ def _ablated(measured: Measured, recipe: Recipe) -> tuple[list[float], tuple[flo
     areas = []
     for family in FAMILIES:
         fitted = measured.fits.fitted("permissive", recipe, family, net=False)
-        native = measured.scores(fitted, [k for k in measured.native if k.kind in (REAL, family)])
+        native = measured.scores(fitted, "native", recipe, (REAL, family))
         areas.append(auc(native.of(REAL), native.of(family)).value)
     fitted = measured.fits.fitted("permissive", recipe, NONE, net=False)
-    strata = measured.scores(fitted, measured.strata)
+    strata = measured.scores(fitted, "strata", recipe)
     limit = float(np.quantile(strata.of(REAL, "native, as it was"), 0.95))
     zoomed, blurred = (
         float((strata.of(REAL, f"{name}, as it was") > limit).mean())
@@ -159,7 +158,7 @@ def _ablated(measured: Measured, recipe: Recipe) -> tuple[list[float], tuple[flo
 
 def _worst_swap(measured: Measured, recipe: Recipe) -> float:
     fitted = measured.fits.fitted("permissive", recipe, NONE, net=False)
-    native, swapped = (measured.scores(fitted, k) for k in (measured.native, measured.swaps))
+    native, swapped = (measured.scores(fitted, kind, recipe) for kind in ("native", "swaps"))
     codecs = [name for name in SWAPS if "px" not in name]
     return max(swap(native, swapped, name, measured.fold).moves for name in codecs)
 
@@ -168,8 +167,9 @@ def swaps_table(measured: Measured) -> Table:
     """The shortcut audit, of what is shipped and of the naive detector."""
     naive = measured.fits.fitted("permissive", RECIPES[0], NONE, net=False)
     rows = []
-    for label, fitted in (("as shipped", measured.shipped), ("naive", naive)):
-        native, swapped = (measured.scores(fitted, k) for k in (measured.native, measured.swaps))
+    both = (("as shipped", measured.shipped, FULL), ("naive", naive, RECIPES[0]))
+    for label, fitted, recipe in both:
+        native, swapped = (measured.scores(fitted, kind, recipe) for kind in ("native", "swaps"))
         for name in SWAPS:
             one = swap(native, swapped, name, measured.fold)
             cells = (f"{one.alike:.3f}", f"{one.one:.3f}", f"{one.other:.3f}")

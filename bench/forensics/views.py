@@ -14,6 +14,7 @@ import numpy as np
 from bench.forensics.sources import Sample, as_pixels
 from provenance.forensics.alignment import Alignment, align
 from provenance.forensics.crops import SIDE
+from provenance.forensics.member import SAME
 from provenance.forensics.treatments import blur, compressed, hard_negative
 from provenance.image import Pixels
 from provenance.robustness import files
@@ -29,6 +30,7 @@ class Recipe:
     alignment: Alignment
     shared: float = 0.0  # probability that a pair is augmented
     negatives: float = 0.0  # hard negatives for each pair
+    same: bool = False  # every picture as JPEG 90 before it is looked at, here and later
 
 
 RECIPES = (
@@ -40,6 +42,13 @@ RECIPES = (
         Alignment(bands=0.25, spectrum=0.15, pixels=0.2),
         shared=0.6,
         negatives=1.0,
+    ),
+    Recipe(
+        "+ JPEG 90 before looking",
+        Alignment(bands=0.25, spectrum=0.15, pixels=0.2),
+        shared=0.6,
+        negatives=1.0,
+        same=True,
     ),
 )
 FULL = RECIPES[-1]
@@ -87,18 +96,23 @@ def pair(
     if rng.random() < recipe.shared:
         seed = int(rng.integers(2**32))
         both = np.stack([augment(one, np.random.default_rng(seed)) for one in both])
+    both = _same(both, recipe)
     both = _crop(both, rng)
     return both[0], both[1]
 
 
-def negative(ready: Ready, rng: np.random.Generator) -> Pixels:
+def negative(ready: Ready, recipe: Recipe, rng: np.random.Generator) -> Pixels:
     """A crop of the treated photograph, to be called real."""
     part = _span(ready.region[None], rng)[0]
     treated = hard_negative(part, rng)
     if min(treated.shape[1:]) < SIDE:  # made smaller than a crop
         treated = compressed(part, rng)
-    found: Pixels = _crop(treated[None], rng)[0]
+    found: Pixels = _crop(_same(treated[None], recipe), rng)[0]
     return found
+
+
+def _same(pictures: Pixels, recipe: Recipe) -> Pixels:
+    return np.stack([SAME.apply(one) for one in pictures]) if recipe.same else pictures
 
 
 def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:

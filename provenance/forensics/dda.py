@@ -50,6 +50,10 @@ class DualAlignment:
         self._body, self._head = body.eval(), head.eval()
         self.name, self.side = name, side
 
+    def transform(self, pixels: Pixels) -> Pixels:
+        """The picture as it is."""
+        return pixels
+
     def logits(self, cut: Pixels) -> Logits:
         """(N, 3, side, side) in [0, 1] to (N,)."""
         mean, spread = (torch.tensor(v)[:, None, None] for v in (MEAN, SPREAD))

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from provenance.errors import ProvenanceError
-from provenance.forensics import crops, spectra
+from provenance.forensics import crops, history, spectra
 from provenance.forensics.crops import Corner
 from provenance.forensics.residual import ResidualNet
 from provenance.forensics.spectra import SpectraHead
@@ -30,6 +30,7 @@ from provenance.image import Pixels
 Logits = NDArray[np.float64]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
+SAME = history.jpeg(90)  # what every picture is put through before it is looked at
 PARTS = 2  # the spectra and the residual network
 
 
@@ -56,6 +57,9 @@ class Member(Protocol):
     def most(self) -> int:
         """How many crops of a picture are looked at."""
 
+    def transform(self, pixels: Pixels) -> Pixels:
+        """A picture (3, H, W) as it is to be looked at, of the same size."""
+
     def logits(self, cut: Pixels) -> Logits:
         """(N, 3, side, side) in [0, 1] to (N,); above 0 speaks for a drawn picture."""
 
@@ -80,7 +84,7 @@ def look(member: Member, pixels: Pixels, *, most: int | None = None) -> CropScor
     limit = member.most if most is None else most
     height, width = pixels.shape[1:]
     places = crops.corners(height, width, side=member.side, most=limit)
-    logits = member.logits(crops.cut(pixels, places, member.side))
+    logits = member.logits(crops.cut(member.transform(pixels), places, member.side))
     return CropScores((height, width), tuple(places), member.side, logits)
 
 
@@ -105,6 +109,10 @@ class Embedded:
             module.load_state_dict(own)
             module.eval()
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def transform(self, pixels: Pixels) -> Pixels:
+        """Every picture is looked at as JPEG 90, so that its own codec hardly counts."""
+        return SAME.apply(pixels)
 
     def logits(self, cut: Pixels) -> Logits:
         """The weighted sum of both parts, which are computed side by side."""

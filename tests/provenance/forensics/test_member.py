@@ -13,7 +13,8 @@ from tests.provenance.forensics.scenes import scene
 def test_both_parts_add_up_and_the_map_to_the_score() -> None:
     member = load_embedded()
     scores = look(member, scene(0, 300, 200))
-    cut = np.stack([scene(0, 300, 200)[:, y : y + 128, x : x + 128] for y, x in scores.places])
+    seen = member.transform(scene(0, 300, 200))
+    cut = np.stack([seen[:, y : y + 128, x : x + 128] for y, x in scores.places])
     parts = np.stack([member.spectral(cut), member.residual(cut)], axis=1)
     assert scores.logits == pytest.approx(parts @ member.parts + member.constant)
     assert scores.score == pytest.approx(scores.logits.mean())

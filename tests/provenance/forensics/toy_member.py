@@ -12,6 +12,9 @@ class Brightness:
 
     name, licence, side, most = "brightness/1", "none", 128, 9
 
+    def transform(self, pixels: Pixels) -> Pixels:
+        return pixels
+
     def logits(self, cut: Pixels) -> Logits:
         return np.asarray(10 * cut.mean(axis=(1, 2, 3)), np.float64)
 
