@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from scipy.stats import beta
-
 from provenance.forensics.answer import Classifier, Outcome
 from provenance.forensics.scope import middle
 from provenance.forensics.treatments import TREATMENTS
 from provenance.image import Pixels
+from provenance.robustness.harness import rate
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,11 @@ class Row:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the share that is accused (Clopper and Pearson 1934)."""
+        """The 95 % interval of the share that is accused; all of it if nothing was judged."""
         if not self.judged:
             return 0.0, 1.0
-        k, n = self.accused, self.judged
-        low = 0.0 if k == 0 else float(beta.ppf(0.025, k, n - k + 1))
-        return low, 1.0 if k == n else float(beta.ppf(0.975, k + 1, n - k))
+        found = rate(self.accused, self.judged)
+        return found.low, found.high
 
 
 def accuse(

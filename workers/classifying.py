@@ -19,6 +19,7 @@ from provenance.verdict.finding import Check, ClassifierState, Finding, number
 from workers.marking import Marker
 
 CALIBRATION = WEIGHTS.with_name("embedded.json")
+TRACED = ("icons-128",)  # models whose trace comes with us: without its file nothing is answered
 STATES = {
     Outcome.OWN: ClassifierState.OWN,
     Outcome.EVIDENCE: ClassifierState.EVIDENCE,
@@ -57,9 +58,9 @@ def load_member(name: str | None) -> Member:
 
 def load_trace(marker: Marker) -> Tracer | None:
     """The tracer of a model, or None if none was calibrated for it."""
-    path = trace.WEIGHTS / f"trace-{marker.name}.json"
-    if not path.exists():
+    if marker.name not in TRACED:
         return None
+    path = trace.WEIGHTS / f"trace-{marker.name}.json"
     return trace.load_tracer(path, redraw(marker), model=codec_name(marker), side=marker.spec.side)
 
 

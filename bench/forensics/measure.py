@@ -12,12 +12,12 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
 from bench.forensics.looks import Look
 from bench.forensics.sources import FAMILIES, Sample
 from provenance.forensics.conformal import Calibration, calibrate
+from provenance.robustness.harness import rate
 
 FOLDS = 5
 DRAWS = 1000
@@ -46,9 +46,8 @@ def folds(samples: Sequence[Sample]) -> NDArray[np.int64]:
 
 def share(hits: int, count: int) -> Interval:
     """A share and its Clopper-Pearson interval."""
-    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, count - hits + 1))
-    high = 1.0 if hits == count else float(beta.ppf(0.975, hits + 1, count - hits))
-    return Interval(hits / count, low, high)
+    found = rate(hits, count)
+    return Interval(hits / count, found.low, found.high)
 
 
 def auc(real: Floats, drawn: Floats) -> Interval:

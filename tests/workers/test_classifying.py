@@ -1,13 +1,16 @@
 """The shipped classifier end to end: our own drawings, photographs, and the verdict's words."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from provenance.forensics import trace
 from provenance.forensics.answer import Classifier, Outcome
 from provenance.forensics.member import BadMember
+from provenance.forensics.trace import BadTrace
 from provenance.image import Pixels
 from provenance.robustness import files
 from provenance.verdict.finding import ClassifierState
@@ -76,3 +79,11 @@ def test_out_of_scope_says_why() -> None:
 def test_a_member_nobody_knows_is_refused() -> None:
     with pytest.raises(BadMember, match="dda:FILE or embedded:FILE, not 'clip:x'"):
         load_member("clip:x")
+
+
+def test_without_the_statistics_of_the_trace_nothing_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace, "WEIGHTS", tmp_path)
+    with pytest.raises(BadTrace, match=r"trace-icons-128\.json"):
+        load_classifier(marker())
