@@ -156,7 +156,7 @@ GENERATORS: dict[str, Spec] = {
         side=128,
         transformer=Weights(
             "icons-128-scales.safetensors",
-            bytes.fromhex("730692f6c21d4e9735ae76292aa4a423f2bd7166845c7a77d507258a9219743c"),
+            bytes.fromhex("90f31f3fe9c4d1fd375590a7ab0408df90fe76a13391a5c43125ef5d65c925fa"),
         ),
         codec=ICONS_CODEC,
         reader=ICONS_READER,

@@ -34,7 +34,7 @@ class PyramidConfig:
     """Sides of the grids, coarse to fine, and what each coarse scale adds; the finest adds 1."""
 
     sides: tuple[int, ...] = (1, 2, 4, 8, 16)
-    gains: tuple[float, ...] = (0.02, 0.02, 0.04, 0.08)
+    gains: tuple[float, ...] = (0.005, 0.005, 0.01, 0.02)
 
     @property
     def tokens(self) -> int:

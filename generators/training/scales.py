@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--icons", type=Path, required=True, help="assets of fluent-emoji-3d")
     parser.add_argument("--weights", type=Path, default=Path("generators/weights"))
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=1)
