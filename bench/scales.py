@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +27,11 @@ from provenance.watermark.detect import THRESHOLD, Bank, View, detect
 from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.level import AS_IT_IS, LEVELS, levelled
 from provenance.watermark.search import STANDARD, Grid, read_scales
-from workers.marking import Kind, Marker, request_id
+from workers.generate import How, generate, unerased
+from workers.marking import Kind, Marker
 
 NAME = "icons-128-scales"
 ALLOWED = 0.10  # below the bars of the raster model
-STRENGTHS = {Kind.TRADE: 7.0, Kind.LEXICAL: 2.0, Kind.SWAP: 0.0}  # the first rungs of `generate`
 KEY = Key(b"\x17" * 32, "bench", 1, KeyState.ACTIVE, datetime(2026, 1, 1, tzinfo=UTC))
 GAINS = ("brightness-1.5", "contrast-1.5")  # attacks that a level undoes
 
@@ -44,13 +45,15 @@ def read(generator: Generator, pixels: Pixels, attack: str) -> tuple[Grid, ...]:
 
 
 def marked(generator: Generator, marker: Marker, kind: Kind, count: int) -> list[Drawn]:
-    """Drawings under a mark at its first strength."""
+    """Drawings as `generate` makes them: as strongly marked as their own file asks for."""
     requests = [Request(text, 5000 + n) for n, (_, text) in enumerate(prompts(count))]
-    marks = [
-        marker.watermark(kind, KEY, request_id(NAME, r.prompt, r.seed), delta=STRENGTHS[kind])
-        for r in requests
-    ]
-    return drawn(generator, requests, marks)
+    made = generate(generator, marker, requests, How(kind, KEY, unerased))
+    told = ", ".join(
+        f"{strength:g}: {n}"
+        for strength, n in sorted(Counter(one.strength for one in made).items())
+    )
+    print(f"{count} drawings by strength of the mark: {told}\n", flush=True)
+    return [one.drawn for one in made]
 
 
 def same(grids: Sequence[Grid], tokens: NDArray[np.int64]) -> list[float]:
@@ -131,7 +134,7 @@ def cost_lines(generator: Generator) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drawings", type=int, default=200)
-    parser.add_argument("--kind", type=Kind, choices=list(STRENGTHS), default=Kind.TRADE)
+    parser.add_argument("--kind", type=Kind, choices=list(Kind), default=Kind.TRADE)
     parser.add_argument("--sheet", type=Path, default=Path("docs/icons-128-scales.png"))
     options = parser.parse_args()
     generator = load_generator(NAME)

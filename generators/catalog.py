@@ -172,8 +172,14 @@ class UnknownGenerator(ValueError):
     """No generator of that name; the text lists the names."""
 
 
+# Of generators that were brought and cannot be told any more: why. The others are not held up.
+DAMAGED: dict[str, str] = {}
+
+
 def find(name: str) -> Spec:
-    """The spec of a name."""
+    """The spec of a name; raises UnknownGenerator, and BadWeights for a damaged one."""
+    if name in DAMAGED:
+        raise BadWeights(DAMAGED[name])
     if name not in GENERATORS:
         raise UnknownGenerator(f"no model is called {name!r}; there are: {', '.join(GENERATORS)}")
     return GENERATORS[name]

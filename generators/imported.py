@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from generators.catalog import GENERATORS, BadWeights, Spec, Weights
+from generators.catalog import DAMAGED, GENERATORS, BadWeights, Spec, Weights
 from generators.checkpoints import llamagen, var
 from generators.checkpoints.files import read
 from generators.checkpoints.layouts import Layout
@@ -97,6 +97,8 @@ def read_card(folder: Path) -> Card:
         raise BadWeights(f"{path} is no card of a model: {e}") from e
     if card.layout not in tuple(Layout) or card.weights not in PARTS:
         raise BadWeights(f"{path} names a layout or weights that are not known")
+    if card.name != folder.name:
+        raise BadWeights(f"{path} is the card of {card.name!r}, and its folder is not called so")
     return card
 
 
@@ -104,13 +106,17 @@ def install(models: Path, *, commercial: bool) -> None:
     """Put every generator of a folder of folders into the catalog of this process.
 
     Where commercial use is declared, one whose licence is not known to allow it is there by name
-    and refuses to be loaded.
+    and refuses to be loaded; so is one whose card cannot be read or names another folder.
     """
     for folder in sorted(models.glob("*/")) if models.is_dir() else []:
         if folder.name.startswith("."):
             continue  # being written, or left by a crash
-        card = read_card(folder)
-        GENERATORS[card.name] = spec_of(card, folder, commercial=commercial)
+        try:
+            card = read_card(folder)
+            GENERATORS[card.name] = spec_of(card, folder, commercial=commercial)
+            DAMAGED.pop(card.name, None)
+        except BadWeights as e:
+            DAMAGED[folder.name] = str(e)
 
 
 def check_commercial(card: Card) -> None:

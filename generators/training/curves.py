@@ -76,7 +76,7 @@ def main() -> None:
                 joined[name] = kept + curve
         panels += [panel(f"{title}: {name}", [curve]) for name, curve in joined.items()]
     width, height = panels[0].size
-    page = Image.new("RGB", (3 * width, -(-len(panels) // 3) * height), "white")
+    page = Image.new("RGB", (min(3, len(panels)) * width, -(-len(panels) // 3) * height), "white")
     for number, picture in enumerate(panels):
         page.paste(picture, (number % 3 * width, number // 3 * height))
     page.save(options.out)

@@ -31,8 +31,12 @@ def card(**other: object) -> Card:
 
 
 def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
-    (tmp_path / "card.json").write_bytes(card().text())
-    assert read_card(tmp_path) == card()
+    place = tmp_path / "toy"
+    place.mkdir()
+    (place / "card.json").write_bytes(card().text())
+    assert read_card(place) == card()
+    with pytest.raises(BadWeights, match="its folder is not called so"):
+        read_card(place.rename(tmp_path / "other"))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from generators.catalog import BadWeights
 from generators.checkpoints.layouts import Layout
 from generators.imported import COMMERCIAL, PARTS, Card, read_card
 from workers.commands import Usage
@@ -91,15 +92,20 @@ def describe(found: Found) -> str:
 
 
 def run_list(options: argparse.Namespace, console: Console) -> int:
-    """One line a model."""
+    """One line a model; 1 if one of them is damaged."""
     with open_folder(data_folder(os.environ)) as folder:
         places = (
             sorted((folder.path / MODELS).glob("[!.]*/")) if (folder.path / MODELS).is_dir() else []
         )
-        cards = [read_card(place) for place in places]
-    for card in cards:
-        print(line(card))  # noqa: T201
-    return 0
+        lines, damaged = list[str](), 0
+        for place in places:
+            try:
+                lines.append(line(read_card(place)))
+            except BadWeights as e:
+                lines.append(f"{place.name}  cannot be used: {e}")
+                damaged = 1
+    print("\n".join(lines))  # noqa: T201
+    return damaged
 
 
 def line(card: Card) -> str:

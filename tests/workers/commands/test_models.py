@@ -1,6 +1,9 @@
 """`countermark models`: weights are recognised, measured, kept, drawn with; or refused."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generators.catalog import GENERATORS
+from generators.catalog import DAMAGED, GENERATORS
 from generators.llamagen import LlamaGenConfig, LlamaGenTransformer
 from tests.generators.checkpoints.parity import VECTORS, vectors
+from tests.workers.commands.hub import serving
 from workers.command import main
 
 HEADS = ("--heads", "2", "--licence", "MIT")
@@ -36,6 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield place
     GENERATORS.clear()
     GENERATORS.update(known)
+    DAMAGED.clear()
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +105,23 @@ def test_weights_altered_since_are_refused(kept: Path, capsys: pytest.CaptureFix
     assert "transformer.safetensors was altered" in said
 
 
+def test_a_damaged_card_stops_its_own_model_only(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torn = kept.parent / "torn"
+    torn.mkdir()
+    (torn / "card.json").write_bytes((kept / "card.json").read_bytes()[:-20])
+    said = refused(capsys, "generate", "3", "--model", "torn", "--out", "c.png")
+    assert "torn/card.json is no card of a model" in said
+    assert main(["models", "list"]) == 1
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split("  ")[:2] for row in rows][0] == ["tiny", "llamagen"]
+    assert rows[1].startswith("torn  cannot be used: ")
+    assert main(["generate", "3", "--model", "tiny", "--mark", "both", "--out", "c.png"]) == 0
+    (torn / "card.json").unlink()
+    torn.rmdir()
+
+
 def test_what_does_not_fit_is_one_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def add(*arguments: str) -> str:
         return refused(capsys, "models", "add", *arguments)
@@ -127,6 +149,36 @@ def test_a_hub_that_cannot_be_reached_is_one_line(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     said = refused(capsys, "models", "add", "FoundationVision/LlamaGen", *HEADS)
     assert "the Hugging Face hub does not give it" in said
+
+
+@pytest.fixture
+def hub(home: Path) -> Iterator[str]:
+    """The address of a hub that holds the tiny model, and what else lies in such places."""
+    files = {file.name: file.read_bytes() for file in (home / "tiny").iterdir()}
+    with serving("someone/tiny", {**files, "README.md": b"not wanted"}) as address:
+        yield address
+
+
+def test_a_model_is_fetched_from_the_hub_by_its_id(hub: str, home: Path) -> None:
+    def add(repository: str) -> subprocess.CompletedProcess[str]:
+        """In a process of its own: the library reads where the hub is when it is imported."""
+        return subprocess.run(
+            [sys.executable, "-m", "workers.command", "models", "add", repository, *HEADS]
+            + ["--name", "fetched", "--dry-run"],
+            env=os.environ | {"HF_ENDPOINT": hub, "HF_HOME": str(home / "hub")},
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    found = add("someone/tiny")
+    assert found.returncode == 0, found.stderr
+    assert "fetched: llamagen, 5 classes, 32 px" in found.stderr
+    assert not list((home / "hub").rglob("README.md"))
+    missing = add("someone/else")
+    assert missing.returncode == 2
+    assert "the Hugging Face hub does not give it: RepositoryNotFoundError" in missing.stderr
 
 
 def test_declared_commercial_weights_of_other_licences_are_refused(
