@@ -28,7 +28,7 @@ from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.level import AS_IT_IS, LEVELS, levelled
 from provenance.watermark.search import STANDARD, Grid, read_scales
 from workers.generate import How, generate, unerased
-from workers.marking import Kind, Marker
+from workers.marking import Kind, Marker, request_id
 
 NAME = "icons-128-scales"
 ALLOWED = 0.10  # below the bars of the raster model
@@ -44,9 +44,15 @@ def read(generator: Generator, pixels: Pixels, attack: str) -> tuple[Grid, ...]:
     return max(found, key=lambda grids: float(grids[-1].margin.mean()))
 
 
-def marked(generator: Generator, marker: Marker, kind: Kind, count: int) -> list[Drawn]:
-    """Drawings as `generate` makes them: as strongly marked as their own file asks for."""
+def marked(
+    generator: Generator, marker: Marker, kind: Kind, count: int, strength: float | None
+) -> list[Drawn]:
+    """Drawings as `generate` makes them, as strongly marked as each file asks for; or all alike."""
     requests = [Request(text, 5000 + n) for n, (_, text) in enumerate(prompts(count))]
+    if strength is not None:
+        named = [request_id(NAME, request.prompt, request.seed) for request in requests]
+        marks = [marker.watermark(kind, KEY, name, delta=strength) for name in named]
+        return drawn(generator, requests, marks)
     made = generate(generator, marker, requests, How(kind, KEY, unerased))
     told = ", ".join(
         f"{strength:g}: {n}"
@@ -135,13 +141,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drawings", type=int, default=200)
     parser.add_argument("--kind", type=Kind, choices=list(Kind), default=Kind.TRADE)
+    parser.add_argument("--strength", type=float, help="nats; default: as `generate` chooses")
     parser.add_argument("--sheet", type=Path, default=Path("docs/icons-128-scales.png"))
     options = parser.parse_args()
     generator = load_generator(NAME)
     marker = Marker(generator.name, generator.spec, generator.codec)
     print(f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}.\n")
     cost_lines(generator)
-    pictures = marked(generator, marker, options.kind, options.drawings)
+    pictures = marked(generator, marker, options.kind, options.drawings, options.strength)
     contact_sheet(pictures[:32], options.sheet)
     reading_table(generator, marker, pictures)
 

@@ -104,7 +104,8 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
             except BadWeights as e:
                 lines.append(f"{place.name}  cannot be used: {e}")
                 damaged = 1
-    print("\n".join(lines))  # noqa: T201
+    for one in lines:
+        print(one)  # noqa: T201
     return damaged
 
 

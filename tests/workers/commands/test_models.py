@@ -68,6 +68,16 @@ def test_a_dry_run_tells_memory_and_speed_and_keeps_nothing(
     assert not (home / "data" / "models" / "dry").exists()
 
 
+def test_where_nothing_was_added_nothing_is_listed(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERMARK_DATA", str(home / "empty"))
+    assert main(["init"]) == 0
+    capsys.readouterr()
+    assert main(["models", "list"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_what_was_added_has_a_card_and_is_listed(
     kept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
