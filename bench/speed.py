@@ -27,8 +27,9 @@ from torch import Tensor
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, LogitsProcessorList
 
 from bench.icons import machine
+from generators.gpt import CONFIGS, LlamaGenTransformer
 from generators.huggingface.imagegpt import ImageGPTCodec
-from generators.llamagen import CONFIGS, ByClass, LlamaGenModel, LlamaGenTransformer
+from generators.llamagen import ByClass, LlamaGenModel
 from generators.products import halve
 from generators.sampling import Request, Sampling, Unerased, Unmarked, draw
 from generators.scales import Numbered

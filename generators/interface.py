@@ -137,6 +137,47 @@ class DiscreteModel(Protocol):
         """Start a batch, one prompt a request; raises Unsupported."""
 
 
+class Full(RuntimeError):
+    """More requests than there is room for; the text says how much is free."""
+
+
+class Proposals(NamedTuple):
+    """Where each request under way samples next, and the logits (rows, n, V) of all of them.
+
+    A request's rows follow each other: with its prompt, without it, and of every branch against.
+    """
+
+    sites: Sequence[Site]
+    logits: Tensor
+
+
+class Seats(Protocol):
+    """Requests under way, each at a step of its own, in the order in which they joined."""
+
+    def join(self, prompts: Sequence[Prompt]) -> None:
+        """Further requests, after those under way; raises Full and Unsupported, and then none."""
+
+    def propose(self) -> Proposals:
+        """The next site of every request; one that has all its tokens must have left."""
+
+    def commit(self, drawn: Tensor, kept: Tensor) -> None:
+        """Fix the tokens (B, n) of the sites proposed last, as `Run.commit` does."""
+
+    def tokens(self) -> Tensor:
+        """The tokens kept, (B, h, w); 0 where none is chosen yet."""
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        """Requests, counted from 0 in the order they joined, that are under way no more."""
+
+
+@runtime_checkable
+class Joinable(DiscreteModel, Protocol):
+    """A generator whose pictures need not begin together."""
+
+    def seats(self, rows: int) -> Seats:
+        """Room for so many rows: two a request, and one more a branch against."""
+
+
 class Reading(NamedTuple):
     """Tokens read from pixels, and by how much (cosine or distance) the best code won.
 

@@ -55,9 +55,9 @@ def rotations(config: RasterConfig) -> Tensor:
 
 
 def turn(x: Tensor, rotation: Tensor) -> Tensor:
-    """Rotate neighbouring pairs of (B, L, H, D) by (L, D/2, 2)."""
+    """Rotate neighbouring pairs of (B, L, H, D) by (L, D/2, 2), or by (B, L, D/2, 2)."""
     a, b = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
-    cos, sin = rotation[:, None].to(x.dtype).unbind(-1)
+    cos, sin = rotation.unsqueeze(-3).to(x.dtype).unbind(-1)
     return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
 
 

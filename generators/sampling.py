@@ -184,11 +184,7 @@ def draw(
 
     After every step `show` is given the tokens so far, and 0 where none is chosen yet.
     """
-    if not len(erasures) == len(watermarks) == len(requests) or not requests:
-        raise BadRequest(
-            f"{len(requests)} requests need as many erasures and marks, "
-            f"not {len(erasures)} and {len(watermarks)}"
-        )
+    check_together(requests, erasures, watermarks)
     rngs = [torch.Generator().manual_seed(request.seed) for request in requests]
     run = model.open(
         [
@@ -212,7 +208,22 @@ def draw(
             run.settle(torch.stack([row.sure for row in rows]))
         show(run.tokens())
         progress(site.step + 1, site.steps)
-    tokens = run.tokens()
+    return pictures(codec, requests, run.tokens())
+
+
+def check_together(
+    requests: Sequence[Request], erasures: Sequence[Erasure], watermarks: Sequence[Watermark]
+) -> None:
+    """Raise BadRequest unless there are requests, and an erasure and a mark for each."""
+    if not len(erasures) == len(watermarks) == len(requests) or not requests:
+        raise BadRequest(
+            f"{len(requests)} requests need as many erasures and marks, "
+            f"not {len(erasures)} and {len(watermarks)}"
+        )
+
+
+def pictures(codec: Codec, requests: Sequence[Request], tokens: Tensor) -> list[Drawn]:
+    """What was drawn, once its tokens (B, h, w) or (B, T) are complete."""
     pixels = codec.decode(tokens)
     rounded = (pixels * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [

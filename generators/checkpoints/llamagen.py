@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generators.checkpoints.files import BadCheckpoint, fill, shape_of
 from generators.codecs.vqgan import VQGANCodec, VQGANConfig
-from generators.llamagen import LlamaGenConfig, LlamaGenTransformer
+from generators.gpt import LlamaGenConfig, LlamaGenTransformer
 
 USED = "quantize.codebook_used"  # which codes training used lately: means nothing here
 HEAD_WIDTHS = {3200: 100, 4096: 128}  # of GPT-3B and GPT-7B; all others have 64

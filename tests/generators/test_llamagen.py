@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from generators.codecs.vqgan import VQGANCodec, VQGANConfig
+from generators.gpt import LlamaGenConfig, LlamaGenTransformer
 from generators.guidance import mix
 from generators.interface import Prompt, Unsupported
-from generators.llamagen import ByClass, ByText, LlamaGenConfig, LlamaGenModel, LlamaGenTransformer
+from generators.llamagen import ByClass, ByText, LlamaGenModel
 from generators.products import halve
 from generators.sampling import Request, Sampling, Unerased, Unmarked, draw
 from generators.scales import Numbered, UnknownClass

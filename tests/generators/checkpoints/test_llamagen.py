@@ -9,15 +9,16 @@ from torch import Tensor
 from generators.checkpoints.files import BadCheckpoint, read
 from generators.checkpoints.llamagen import load_codec, load_transformer
 from generators.codecs.vqgan import VQGANCodec, VQGANConfig
-from generators.guidance import mix
-from generators.llamagen import (
+from generators.gpt import (
     CONFIGS,
     CaptionEmbedding,
     Conditions,
     LlamaGenConfig,
-    LlamaGenRun,
     LlamaGenTransformer,
 )
+from generators.guidance import mix
+from generators.interface import Prompt
+from generators.llamagen import LlamaGenModel
 from tests.generators.checkpoints.parity import apart, vectors
 
 BOUND = 1e-4
@@ -82,7 +83,8 @@ def test_without_a_text_it_does_so_up_to_how_the_file_rounds_that_text() -> None
 def test_with_guidance_the_likeliest_tokens_are_the_official_ones(name: str) -> None:
     model, io, prefix = loaded(name)
     with torch.inference_mode():
-        run = LlamaGenRun(model, Conditions(prefix, None), [])
+        told = LlamaGenModel(model, lambda _, texts: Conditions(prefix, None))
+        run = told.open([Prompt("")] * len(prefix))
         while (proposal := run.propose()) is not None:
             tokens = mix(proposal.logits[0], proposal.logits[1], 3.0).argmax(-1)
             run.commit(tokens, tokens)

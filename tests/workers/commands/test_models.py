@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from generators.catalog import DAMAGED, GENERATORS
-from generators.llamagen import LlamaGenConfig, LlamaGenTransformer
+from generators.gpt import LlamaGenConfig, LlamaGenTransformer
 from tests.generators.checkpoints.parity import VECTORS, vectors
 from tests.workers.commands.hub import serving
 from workers.command import main
