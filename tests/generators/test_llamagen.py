@@ -1,47 +1,15 @@
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from generators.codecs.vqgan import VQGANCodec, VQGANConfig
-from generators.gpt import LlamaGenConfig, LlamaGenTransformer
 from generators.guidance import mix
 from generators.interface import Prompt, Unsupported
-from generators.llamagen import ByClass, ByText, LlamaGenModel
+from generators.llamagen import ByText
 from generators.products import halve
-from generators.sampling import Request, Sampling, Unerased, Unmarked, draw
-from generators.scales import Numbered, UnknownClass
+from generators.sampling import Request, Unerased, Unmarked, draw
+from generators.scales import UnknownClass
+from tests.generators.letters import CODES, HOW, SIDE, generator
 from tests.generators.watching import Watching
-
-SIDE, CODES, WIDTH = 8, 64, 12
-HOW = Sampling(guidance=2, temperature=1, top_k=CODES, top_p=1)
-
-
-class Letters:
-    """States of a text: a row for every letter, padding after them."""
-
-    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        states, valid = torch.full((len(texts), 5, WIDTH), 9.0), torch.zeros(len(texts), 5).bool()
-        for row, text in enumerate(texts):
-            for place, letter in enumerate(text):
-                states[row, place] = torch.linspace(-1, 1, WIDTH) * ord(letter) / 100
-                valid[row, place] = True
-        return states, valid
-
-
-def generator(*, text: bool = False) -> tuple[LlamaGenModel, VQGANCodec]:
-    """A transformer and its codec with random weights."""
-    torch.manual_seed(0)
-    codec = VQGANCodec(VQGANConfig(CODES, 8, 32, 32, (1, 1), 1)).eval()
-    asked = {"classes": 0, "prefix": 5, "caption_dim": WIDTH} if text else {"classes": 5}
-    transformer = LlamaGenTransformer(LlamaGenConfig(CODES, SIDE, 32, 2, 2, 64, **asked))
-    for parameter in transformer.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    asking = ByText(Letters()) if text else ByClass(Numbered(5))
-    return LlamaGenModel(transformer, asking), codec
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -95,25 +63,6 @@ def test_a_request_is_drawn_the_same_alone_and_in_a_batch(text: bool, half: bool
     together = drawn(requests)
     for request, tokens in zip(requests, together, strict=True):
         assert np.array_equal(drawn([request])[0], tokens)
-
-
-def test_prefixes_that_rows_share_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, _ = generator(text=True)
-    seen, advance = list[int](), model.transformer.advance
-
-    def counted(x: Tensor, *rest: Any) -> Tensor:
-        seen.append(len(x))
-        return advance(x, *rest)
-
-    monkeypatch.setattr(model.transformer, "advance", counted)
-    with torch.inference_mode():
-        run = model.open([Prompt("abc", against=("de",)), *[Prompt("abc")] * 5, Prompt("def")])
-        first = run.propose()
-        run.commit(torch.zeros(7, 1).long(), torch.zeros(7, 1).long())
-        run.propose()
-    assert first is not None
-    assert torch.equal(first.logits[:, 0], first.logits[:, 5])
-    assert seen == [4, 16], "abc, def, de and none; and all rows from then on"
 
 
 def test_a_branch_against_is_a_prompt_like_any_other() -> None:
