@@ -27,12 +27,12 @@ class Letters:
         return states, valid
 
 
-def generator(*, text: bool = False) -> tuple[LlamaGenModel, VQGANCodec]:
+def generator(*, text: bool = False, layers: int = 2) -> tuple[LlamaGenModel, VQGANCodec]:
     """A transformer and its codec with random weights."""
     torch.manual_seed(0)
     codec = VQGANCodec(VQGANConfig(CODES, 8, 32, 32, (1, 1), 1)).eval()
     asked = {"classes": 0, "prefix": 5, "caption_dim": WIDTH} if text else {"classes": 5}
-    transformer = LlamaGenTransformer(LlamaGenConfig(CODES, SIDE, 32, 2, 2, 64, **asked))
+    transformer = LlamaGenTransformer(LlamaGenConfig(CODES, SIDE, 32, layers, 2, 64, **asked))
     for parameter in transformer.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     asking = ByText(Letters()) if text else ByClass(Numbered(5))

@@ -11,7 +11,7 @@ from provenance.watermark.matching import Metric, match_codes
 from provenance.watermark.scheme import Scheme
 from provenance.watermark.search import Grid
 from provenance.watermark.trade import Likeness
-from tests.generators.test_llamagen import CODES, HOW, generator
+from tests.generators.letters import CODES, HOW, generator
 from tests.workers import toys
 from workers.marking import Kind
 
