@@ -47,6 +47,7 @@ bench-marks: .venv/installed $(ICONS)
 
 bench-speed: .venv/installed
 	$(BIN)/python -m bench.speed
+	$(BIN)/python -m bench.arrivals
 
 bench-scales: .venv/installed
 	$(BIN)/python -m bench.scales

@@ -54,18 +54,22 @@ def requests(count: int, *, unlike: bool) -> list[Request]:
     return [Request(str(100 + n), n, how) for n, how in enumerate(hows)]
 
 
-def ours(count: int, tokens: int, *, precision: str, unlike: bool) -> Callable[[], None]:
-    """What draws a batch once."""
+def prepared(precision: str) -> tuple[LlamaGenModel, ImageGPTCodec]:
+    """A model of random weights, and a codec: a pixel a token, for what is timed are the tokens."""
     torch.manual_seed(0)
     transformer = LlamaGenTransformer(CONFIGS[SIZE]).eval().requires_grad_(requires_grad=False)
     if precision in ("half", "two halves"):
         halve(transformer, 1 if precision == "half" else 2)
     elif precision == "bfloat16":
         transformer.to(torch.bfloat16)
-    model = LlamaGenModel(transformer, ByClass(Numbered(1000)))
-    wishes = requests(count, unlike=unlike)
-    # A pixel a token: what is timed are the tokens.
     codec = ImageGPTCodec(torch.rand(CONFIGS[SIZE].codes, 3) * 2 - 1)
+    return LlamaGenModel(transformer, ByClass(Numbered(1000))), codec
+
+
+def ours(count: int, tokens: int, *, precision: str, unlike: bool) -> Callable[[], None]:
+    """What draws a batch once."""
+    model, codec = prepared(precision)
+    wishes = requests(count, unlike=unlike)
 
     def progress(done: int, total: int) -> None:
         if done >= tokens and done < total:

@@ -20,7 +20,7 @@ from generators.raster import KERNEL_ROWS
 from generators.stepping import Prepare, allocate, plain, static_rows
 
 
-@dataclass
+@dataclass(eq=False)
 class _Guest:
     """A request under way; `first` are its logits (rows, 1, V) after the prefix, if not used."""
 
@@ -105,13 +105,14 @@ class LlamaGenSeats:
 
     def propose(self) -> Proposals:
         """Where each request under way samples next, in the order they joined."""
-        config, device = self._model.config, self._kept.device
+        steps, done = self._model.config.side**2, [guest.done for guest in self._guests]
         going = [guest for guest in self._guests if guest.first is None]
         stepped = iter(self._stepped(going))
         parts = [next(stepped) if guest.first is None else guest.first for guest in self._guests]
+        positions = torch.split(torch.tensor(done, device=self._kept.device), 1)
         sites = [
-            Site("image", g.done, config.side**2, None, torch.tensor([g.done], device=device))
-            for g in self._guests
+            Site("image", step, steps, None, position)
+            for step, position in zip(done, positions, strict=True)
         ]
         return Proposals(sites, torch.cat(parts))
 
