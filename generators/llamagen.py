@@ -13,7 +13,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from generators.gpt import Conditions, LlamaGenTransformer
+from generators.gpt import Conditions
+from generators.gpt import LlamaGenConfig as LlamaGenConfig  # for who loads weights
+from generators.gpt import LlamaGenTransformer as LlamaGenTransformer
 from generators.interface import Layout, Prompt
 from generators.scales import Labels
 from generators.seats import Batch, LlamaGenSeats
