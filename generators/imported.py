@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from generators.catalog import DAMAGED, GENERATORS, BadWeights, Spec, Weights
+from generators.catalog import DAMAGED, EMBEDDED, GENERATORS, BadWeights, Spec, Weights
 from generators.checkpoints import llamagen, var
 from generators.checkpoints.files import read
 from generators.checkpoints.layouts import Layout
@@ -113,10 +113,13 @@ def install(models: Path, *, commercial: bool) -> None:
             continue  # being written, or left by a crash
         try:
             card = read_card(folder)
+            if card.name in EMBEDDED:
+                raise BadWeights(f"{folder} is called as a model that comes with this package")
             GENERATORS[card.name] = spec_of(card, folder, commercial=commercial)
             DAMAGED.pop(card.name, None)
         except BadWeights as e:
-            DAMAGED[folder.name] = str(e)
+            name = folder.name if folder.name not in EMBEDDED else str(folder)
+            DAMAGED[name] = str(e)
 
 
 def check_commercial(card: Card) -> None:
@@ -141,10 +144,11 @@ def spec_of(card: Card, folder: Path, *, commercial: bool) -> Spec:
         reader=codec,
         pairs=str(folder.resolve() / PAIRS),
         build_model=partial(_model, card, codec, commercial=commercial),
-        build_codec=partial(_codec, card),
+        build_codec=partial(_codec, card, commercial=commercial),
         read_back=tuple(max(LEAST, one) for one in card.read_back) if scales > 1 else (1.0,),
         stride=card.stride,
         sampling=SAMPLING[Layout(card.layout)],
+        labels=Numbered(card.classes),
     )
 
 
@@ -208,5 +212,9 @@ def _model(
     return model
 
 
-def _codec(card: Card, weights: Weights, _: Weights, device: torch.device) -> Codec:
+def _codec(
+    card: Card, weights: Weights, _: Weights, device: torch.device, *, commercial: bool
+) -> Codec:
+    if commercial:
+        check_commercial(card)
     return build_codec(card, checked(weights)).to(device)

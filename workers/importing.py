@@ -40,7 +40,6 @@ from generators.imported import (
     build_model,
     check_commercial,
     digest_of,
-    install,
 )
 from generators.interface import Prompt, Reading
 from generators.llamagen import LlamaGenModel
@@ -48,10 +47,9 @@ from generators.sampling import Request, Unerased, Unmarked, draw
 from generators.scales import ScalesModel
 from provenance.files import write_file
 from provenance.watermark.matching import Metric, match_codes
+from workers.brought import MODELS, USE, is_commercial
 from workers.folder import DataFolder
 
-MODELS = "models"  # in the data folder
-USE = "commercial"  # a file there: weights that may not be used so are refused
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -82,16 +80,6 @@ class Found:
     codec: dict[str, Tensor]
     model: LlamaGenModel | ScalesModel
     decoder: VQGANCodec | ResidualCodec
-
-
-def install_models(folder: DataFolder) -> None:
-    """Put the generators of a data folder into the catalog of this process."""
-    install(folder.path / MODELS, commercial=is_commercial(folder))
-
-
-def is_commercial(folder: DataFolder) -> bool:
-    """Whether this installation is declared to be for commercial use."""
-    return (folder.path / USE).exists()
 
 
 def declare_commercial(folder: DataFolder) -> None:
@@ -300,5 +288,5 @@ def check_name(folder: DataFolder, name: str) -> None:
 
 def check_licence(folder: DataFolder, card: Card) -> None:
     """Raise NotCommercial where the licence does not allow what this installation is for."""
-    if is_commercial(folder):
+    if is_commercial(folder.path):
         check_commercial(card)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,13 @@ from provenance.watermark.errors import CodecMismatch
 from provenance.watermark.keys import Domain, Key, coins
 
 Bools = NDArray[np.bool_]
+
+
+class Lens(NamedTuple):
+    """How a picture is read: with which codec, at how many scales."""
+
+    codec_digest: bytes
+    scales: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,11 @@ class Scheme:
             raise ValueError(f"{len(self.worth)} worths for {self.scales} scales")
         if not all(0 < worth <= 1 for worth in self.worth):
             raise ValueError(f"a worth is above 0 and at most 1: {self.worth}")
+
+    @property
+    def lens(self) -> Lens:
+        """What its marks are read through."""
+        return Lens(self.codec_digest, self.scales)
 
     def check_codec(self, digest: bytes) -> None:
         """Raise CodecMismatch unless tokens of this codec are what the scheme colours."""

@@ -17,9 +17,9 @@ from provenance.jobs import Job, Wish
 from provenance.pictures import OWNER
 from provenance.wishes import Generate, Mark, Verify
 from tests.workers.toys import generator
-from workers.drawing import Studio
 from workers.folder import DataFolder, make, open_folder
 from workers.inventory import take_inventory
+from workers.studio import Studio
 
 
 @dataclass(frozen=True)

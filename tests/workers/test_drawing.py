@@ -258,7 +258,7 @@ def test_a_picture_leaves_in_the_format_that_was_asked_for(shop: Shop, kind: str
     assert isinstance(record, PictureRecord)
     assert bytes(record.file) == bytes(picture.blob) == sha256(file).digest()
     marker, key = generator(shop.folder.path)[1], shop.folder.keyring.marks().active("local")
-    found = verify(file, name="it", marker=marker, keys=[key], plan=QUICK).mark
+    found = verify(file, name="it", marks=marker, keys=[key], plan=QUICK).mark
     assert number(found.corrected) == number(picture.facts["p_corrected"])
 
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from generators.catalog import BadWeights
 from generators.checkpoints.layouts import Layout
 from generators.imported import COMMERCIAL, PARTS, Card, read_card
+from workers.brought import MODELS
 from workers.commands import Usage
 from workers.folder import data_folder, open_folder
 from workers.importing import (
-    MODELS,
     Found,
     Wanted,
     check_licence,
