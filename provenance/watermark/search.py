@@ -26,7 +26,7 @@ from provenance.image import Pixels
 from provenance.watermark.detect import View
 from provenance.watermark.geometry import STRIDE, Frame, Geometry, busiest, framed, whole
 from provenance.watermark.level import AS_IT_IS, LEVELS, levelled
-from provenance.watermark.scan import Finder, Ladder, Reader, Reading, Scan, mean_margins
+from provenance.watermark.scan import Finder, Ladder, Reader, Reading, Scan, Sensing, mean_margins
 from provenance.watermark.scheme import Lens
 
 _T = TypeVar("_T")
@@ -90,7 +90,10 @@ def read_one(reader: Reader, pixels: Tensor) -> Grid:
 
 def read_scales(reader: Reader, pixels: Tensor) -> tuple[Grid, ...]:
     """The grids of one picture (3, 8h, 8w), coarse to fine."""
-    reading = reader.read(pixels[None])
+    return _grids(reader.read(pixels[None]))
+
+
+def _grids(reading: Reading) -> tuple[Grid, ...]:
     return tuple(_grid(one) for one in (*reading.coarser, reading))
 
 
@@ -113,7 +116,8 @@ class Search:
     """One picture's views, read when asked for; hand `planned` to `detect` with them.
 
     Every geometry is read through every lens; the first one's codec tells where to look, which the
-    others must agree with: their tokens are as large and lie on the same grid. `native` is the size
+    others must agree with: their tokens are as large and lie on the same grid, and where all of
+    them sense, they sense alike. `native` is the size
     (height, width) in px that the generator draws: the picture is tried at that size first, then at
     its own, as marked uploads have it, of which at most `largest` px a side. Below 8 px there is no
     view.
@@ -171,8 +175,15 @@ class Search:
             yield found
 
     def _read(self, look: _Look) -> Iterator[View]:
-        for lens, reader in self._readers.items():
-            yield View(lens.codec_digest, look.geometry, read_scales(reader, look.pixels))
+        pixels, lenses = look.pixels[None], self._readers.keys()
+        sensing = [reader for reader in self._readers.values() if isinstance(reader, Sensing)]
+        if len(sensing) == len(lenses):
+            vectors = sensing[0].sense(pixels)
+            readings = (reader.tell(vectors) for reader in sensing)
+        else:
+            readings = (reader.read(pixels) for reader in self._readers.values())
+        for lens, reading in zip(lenses, readings, strict=True):
+            yield View(lens.codec_digest, look.geometry, _grids(reading))
 
     def _plain(self) -> Iterator[_Look]:
         for height, width in self._sizes:
