@@ -71,7 +71,8 @@ BANNED = {
 SLOW = "slowly"  # a prompt with this word is drawn in steps, with previews
 _LOOK = 0.01  # seconds between two looks for work
 _SPEAK = 10.0  # seconds between two announcements
-MODEL = Model("icons-128", "icons", SIDE, "Apache-2.0", "05" * 32, ("lexical", "swap", "both"))
+MARKS = ("lexical", "swap", "both")
+MODEL = Model("icons-128", "icons", SIDE, "Apache-2.0", "05" * 32, MARKS, uploads=True)
 
 
 def png(text: str) -> bytes:
