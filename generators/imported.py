@@ -116,15 +116,14 @@ def read_card(folder: Path) -> Card:
         if not isinstance(told, dict) or told.get("form") not in FORMS:
             raise BadWeights(f"{path} is no card of the form {FORM}")
         card = Card(**{**told, "read_back": tuple(told["read_back"])})
+        reading = set(dict(card.encoder))
     except OSError as e:
         raise BadWeights(f"{path}: {e.strerror}") from e
     except (ValueError, KeyError, TypeError) as e:
         raise BadWeights(f"{path} is no card of a model: {e}") from e
     if card.layout not in tuple(Layout) or card.weights not in PARTS:
         raise BadWeights(f"{path} names a layout or weights that are not known")
-    if card.prompts not in tuple(Prompts) or set(card.encoder) != set(
-        FILES if card.by_text else ()
-    ):
+    if card.prompts not in tuple(Prompts) or reading != set(FILES if card.by_text else ()):
         raise BadWeights(f"{path} does not name the files that read its prompts")
     if card.name != folder.name:
         raise BadWeights(f"{path} is the card of {card.name!r}, and its folder is not called so")
