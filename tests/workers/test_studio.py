@@ -48,7 +48,7 @@ def test_what_is_brought_while_it_runs_is_announced_and_drawn_with(
     assert names(shop) == ["icons-128", "icons-128-scales"]
     tiny.bring(shop.folder, tmp_path / "tiny")
     found = {model.name: model for model in announced(shop.studio)}
-    assert found["tiny"].draws == "one of 5 classes, by number, 32 px"
+    assert found["tiny"].draws == "one of 5 classes, by number, 48 px"
     assert [found[name].uploads for name in ("tiny", "icons-128")] == [False, True]
     assert found["icons-128-scales"].uploads is False
     job = ask(shop, "3")
@@ -75,7 +75,7 @@ def test_a_prompt_that_names_no_class_fails_its_own_job_and_is_not_repeated(
     refused = shop.read(bad)
     assert (refused.state, refused.fault) == (State.FAILED, Fault.BAD_WISH)
     assert refused.detail == (
-        "the prompt names none: tiny draws one of 5 classes, by number, 32 px"
+        "the prompt names none: tiny draws one of 5 classes, by number, 48 px"
     )
     assert shop.read(good).state is State.DONE
     alone = ask(shop, "5")
