@@ -36,8 +36,8 @@ def test_a_public_url_that_was_set_is_kept(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(program, "create_app", told.append)
-    monkeypatch.setattr(program.uvicorn, "run", lambda *_, **__: None)
-    monkeypatch.setattr(program.logs, "configure", lambda: None)
-    monkeypatch.setattr(program.tracing, "configure", lambda *_: None)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    monkeypatch.setattr("api.logs.configure", lambda: None)
+    monkeypatch.setattr("provenance.tracing.configure", lambda *_: None)
     program.main(["--port", "8765"])
     assert told[0].public_url == reached
