@@ -146,7 +146,8 @@ def install(models: Path, *, commercial: bool) -> None:
             GENERATORS[card.name] = spec_of(card, folder, commercial=commercial)
             DAMAGED.pop(card.name, None)
         except BadWeights as e:
-            name = folder.name if folder.name not in EMBEDDED else str(folder)
+            taken = folder.name in EMBEDDED
+            name = f"{folder.parent.name}/{folder.name}" if taken else folder.name
             DAMAGED[name] = str(e)
 
 

@@ -51,6 +51,8 @@ from workers.verify import search_marks
 MEMORY = 640 << 20  # bytes that one question may need, beside what is loaded
 CPU_SECONDS = 120  # a full search of a large picture takes some ten
 MOST_PIXELS = 25_000_000  # more would not fit into MEMORY
+# What a caller is told; why it is so has paths of this machine in it.
+LEFT_OUT = "it cannot be loaded here; for the operator, `countermark verify` says why"
 PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
 
 
@@ -87,6 +89,7 @@ class Reader:
 
     def __init__(self, markers: Markers, greeting: dict[str, Any]) -> None:
         self._markers, self._classifier = markers, load_classifier(markers.by_name.values())
+        self._left_out = dict.fromkeys(markers.left_out, LEFT_OUT)
         self._trust: Trust = open_trust(greeting["anchors"].encode(), now=datetime.now(UTC))
         self._ours = frozenset(map(bytes.fromhex, greeting["ours"]))
         self._lost = frozenset(map(bytes.fromhex, greeting["lost"]))
@@ -162,7 +165,7 @@ class Reader:
             "seen": format_seen(seen),
             "width": verified.width,
             "height": verified.height,
-            "mark": mark_json(verified, plan.name, self._markers.left_out),
+            "mark": mark_json(verified, plan.name, self._left_out),
             "manifest": format_reading(reading),
             "classifier": answer_json(answer),
             "maps": {name: len(png) for name, png in maps.items()},

@@ -263,7 +263,12 @@ class ToyWorker:
                 "entries": list(verdict.entries),
             },
             "findings": {name: _plain(one) for name, one in vars(verdict.findings).items() if one},
-            "mark": {"outcome": "not detected", "p_corrected": 1.0},
+            "mark": {
+                "outcome": "not detected",
+                "p_corrected": 1.0,
+                "models": ["icons-128", "other"],
+                "models_left_out": {"torn": "it cannot be loaded"},
+            },
             "manifest": _reading(data),
             "overlays": [
                 {"name": "mark", "says": "where", "media": "image/png", "sha256": overlay.hex()}
