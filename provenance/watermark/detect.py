@@ -121,7 +121,7 @@ class Finding:
 
 
 class Bank:
-    """The coins of all lists of some keys under one scheme, tossed once for many views."""
+    """The coins of all lists of some keys under one scheme, tossed when a view has their units."""
 
     def __init__(
         self, scheme: Scheme, keys: Sequence[Key], *, payload: Payload | None = None
@@ -132,7 +132,16 @@ class Bank:
         self.payload = payload
         self.keys = tuple(keys)
         self.owners = [(key, index) for key in self.keys for index in range(scheme.lists)]
-        self.coins = np.stack([scheme.coins(key, index) for key, index in self.owners])
+        self._coins = np.zeros((len(self.owners), scheme.joint.units), bool)
+        self._tossed = np.zeros(scheme.joint.units, bool)
+
+    def coins(self, units: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """The coins of every owner and unit, of which at least those of these units are tossed."""
+        fresh = units[~self._tossed[units]]
+        for row, (key, index) in enumerate(self.owners if len(fresh) else ()):
+            self._coins[row, fresh] = self.scheme.coins_at(key, index, fresh)
+        self._tossed[fresh] = True
+        return self._coins
 
     def trials(self, views: int) -> Trials:
         return Trials(self.scheme.model, self.scheme.name, len(self.keys), self.scheme.lists, views)
@@ -181,7 +190,8 @@ class GatedBank(Bank):
             raise ValueError(f"marks of scheme {bank.scheme.name} carry no number")
         self._quiet = ~bank.payload.carrying
         self.scheme, self.payload = bank.scheme, bank.payload
-        self.keys, self.owners, self.coins = bank.keys, bank.owners, bank.coins
+        self.keys, self.owners = bank.keys, bank.owners
+        self._coins, self._tossed = bank._coins, bank._tossed
 
     def trials(self, views: int) -> Trials:
         return replace(super().trials(views), scheme=f"{self.scheme.name} with a number")
@@ -237,7 +247,7 @@ class _Trial:
             key_state=key.state,
             list_index=index,
             geometry=self.view.geometry,
-            evidence=weigh(test, self.stakes, self.bank.coins[self.owner]),
+            evidence=weigh(test, self.stakes, self.bank.coins(self.stakes.unit)[self.owner]),
             message=self.bank.message(test, self.view, self.owner),
         )
 
@@ -285,7 +295,7 @@ class _Search:
         """All keys and lists of a bank on one view: they share one null distribution."""
         self.units = max(self.units, len(stakes.unit))
         self.least = min(self.least, stakes.least)
-        scores = statistics(stakes, bank.coins)
+        scores = statistics(stakes, bank.coins(stakes.unit))
         top = int(scores.argmax())
         score = int(scores[top])
         if self.best and stakes.bound(score) > SLACK * self.best.p:

@@ -318,3 +318,13 @@ def test_every_p_and_match_is_that_of_the_plain_reference(
             expected.list_index,
             expected.geometry,
         )
+
+
+def test_coins_are_tossed_when_a_view_has_their_unit_and_stay_as_they_fell() -> None:
+    scheme = replace(SCHEME, scales=2)
+    bank = Bank(scheme, KEYS)
+    every = np.stack([scheme.coins(key, index) for key, index in bank.owners])
+    some, more = np.array([3, scheme.joint.units - 1]), np.array([0, 3, 5])
+    for units in (some, more, np.arange(scheme.joint.units)):
+        assert np.array_equal(bank.coins(units)[:, units], every[:, units])
+    assert np.array_equal(bank.coins(some), every)
