@@ -26,8 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = Path(named) if named else platformdirs.user_data_path("countermark")
     logs.configure()
     tracing.configure(os.environ, "api")
+    reached = {"COUNTERMARK_PUBLIC_URL": address(options.host, options.port)}
     uvicorn.run(
-        create_app(read_settings(os.environ, data)),
+        create_app(read_settings(reached | os.environ, data)),
         host=options.host,
         port=options.port,
         log_config=None,
@@ -36,6 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         h11_max_incomplete_event_size=64 * 1024,
         timeout_graceful_shutdown=10,
     )
+
+
+def address(host: str, port: int) -> str:
+    """How a caller on this machine reaches a server that listens there."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - every address, so this machine's own is one
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 import torch
 
 from bench.icons import machine
-from bench.speed import BATCH, CONFIGS, SIZE, prepared, requests, theirs
+from bench.speed import BATCH, SIZE, prepared, requests, theirs
 from generators.drawing import Drawing
+from generators.gpt import CONFIGS
 from generators.sampling import Unerased, Unmarked, draw
 
 GAP = 1.0  # seconds from one to the next: some 32 steps of one request as halves

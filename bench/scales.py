@@ -24,11 +24,12 @@ from generators.sampling import Drawn, Request, Unerased, Unmarked, draw
 from provenance.image import Pixels
 from provenance.robustness.attacks import attacked, find
 from provenance.watermark.detect import THRESHOLD, Bank, View, detect
+from provenance.watermark.family import Family
 from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.level import AS_IT_IS, LEVELS, levelled
 from provenance.watermark.search import STANDARD, Grid, read_scales
 from workers.generate import How, generate, unerased
-from workers.marking import Kind, Marker, request_id
+from workers.marking import Kind, Marker, load_markers, request_id
 
 NAME = "icons-128-scales"
 ALLOWED = 0.10  # below the bars of the raster model
@@ -73,7 +74,7 @@ def same(grids: Sequence[Grid], tokens: NDArray[np.int64]) -> list[float]:
 
 def reading_table(generator: Generator, marker: Marker, pictures: Sequence[Drawn]) -> None:
     """Each attack: tokens read back, and pictures whose mark is found."""
-    pixels, banks = stacked(pictures).numpy(), marker.banks([KEY])
+    pixels, banks, family = stacked(pictures).numpy(), marker.banks([KEY]), everything()
     sides = " | ".join(f"{h} x {h}" for h, _ in (*generator.model.layout.coarser, (16, 16)))
     print(f"| after | {sides} | bar, 16 x 16 | | found | unmarked found |")
     print("|---" * (len(generator.spec.read_back) + 5) + "|", flush=True)
@@ -89,10 +90,10 @@ def reading_table(generator: Generator, marker: Marker, pictures: Sequence[Drawn
         for n, picture in enumerate(pictures):
             grids = read(generator, attacked(pixels[n], find(name), seed=n), name)
             shares.append(same(grids, picture.tokens))
-            found += _found(marker, banks, grids)
+            found += _found(marker, banks, family, grids)
         for n in range(len(plain)):
             grids = read(generator, attacked(plain[n], find(name), seed=n), name)
-            wrong += _found(marker, banks, grids)
+            wrong += _found(marker, banks, family, grids)
         mean = np.mean(shares, 0)
         met = "met" if mean[-1] >= bar - ALLOWED else "missed"
         cells = " | ".join(f"{share:.3f}" for share in mean)
@@ -103,11 +104,18 @@ def reading_table(generator: Generator, marker: Marker, pictures: Sequence[Drawn
         )
 
 
-def _found(marker: Marker, banks: Sequence[Bank], grids: tuple[Grid, ...]) -> bool:
-    """Whether verifying with as many views as a standard search would report the mark."""
+def everything() -> Family:
+    """What a standard search of `verify` tries: the marks of every model that comes with us."""
+    markers, blank = load_markers(), np.zeros((3, 128, 128), np.float32)
+    planned = markers.search(blank, STANDARD).planned
+    return Family(tuple(bank.trials(planned[bank.scheme.lens]) for bank in markers.banks([KEY])))
+
+
+def _found(marker: Marker, banks: Sequence[Bank], family: Family, grids: tuple[Grid, ...]) -> bool:
+    """Whether verifying by a standard search would report the mark, all of its trials paid for."""
     view = View(marker.spec.codec.digest, "as it is", grids)
     finding = detect([view], banks, planned=STANDARD.looks)
-    return finding.corrected <= THRESHOLD
+    return family.correct(finding.p) <= THRESHOLD
 
 
 def cost_lines(generator: Generator) -> None:

@@ -24,6 +24,7 @@ from generators.llamagen import LlamaGenModel
 from generators.pyramid import PyramidModel, PyramidTransformer, PyramidTransformerConfig
 from generators.raster import RasterConfig, RasterModel, RasterTransformer
 from generators.sampling import Sampling
+from generators.scales import Labels
 from generators.stepping import CannotStep, Stepping
 from generators.text import load_text
 
@@ -60,6 +61,8 @@ class Spec:
     read_back: tuple[float, ...] = (1.0,)
     stride: int = 8  # px a token; what was moved is searched for only at 8
     sampling: Sampling = Sampling()  # unless a wish has its own
+    uploads: bool = False  # whether its codec marks pictures that exist already
+    labels: Labels | None = None  # of a model that is asked by class: which one a prompt names
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +154,7 @@ GENERATORS: dict[str, Spec] = {
         pairs="icons-128-pairs.safetensors",
         build_model=_icons_model,
         build_codec=_icons_codec,
+        uploads=True,
     ),
     "icons-128-scales": Spec(
         draws="one thing in the style of 3D icons, 128 px, scale by scale",
@@ -168,6 +172,9 @@ GENERATORS: dict[str, Spec] = {
         read_back=(0.2, 0.1, 0.15, 0.15, 0.97),
     ),
 }
+
+
+EMBEDDED = tuple(GENERATORS)  # those that come with this package
 
 
 class UnknownGenerator(ValueError):

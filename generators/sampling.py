@@ -1,4 +1,4 @@
-"""The one loop that makes an image, and the pinned order of its steps.
+"""The loop that makes images, and the pinned order of its steps, which `Drawing` takes as well.
 
 Erasure with guidance, temperature, bias, top-k and top-p, draw, swap or trade, commit: the mark's
 strength and its detection depend on this order, so it is part of the format and a test holds it.

@@ -30,6 +30,7 @@ class Model:
     licence: str
     weights: str
     marks: tuple[str, ...]  # the kinds of mark it can be drawn with
+    uploads: bool = False  # whether its codec marks pictures that exist already
 
 
 def announce(session: Session, models: Sequence[Model], *, now: datetime) -> None:

@@ -20,7 +20,7 @@ from provenance.robustness.harness import Table, at_p, measure
 from provenance.watermark.detect import detect
 from provenance.watermark.keys import Key
 from provenance.watermark.search import Plan
-from workers.marking import Marker
+from workers.marking import Marks
 
 THRESHOLDS = (at_p(1e-3), at_p(1e-6))
 PROBE = 64  # px a side of what every attack is tried on before hours of work
@@ -59,7 +59,7 @@ def robustness(
     pictures: Sequence[Pixels],
     attacks: Sequence[Attack],
     *,
-    marker: Marker,
+    marks: Marks,
     keys: Sequence[Key],
     plan: Plan,
     method: str,
@@ -67,10 +67,10 @@ def robustness(
     advance: Callable[[], None] = lambda: None,
 ) -> Table:
     """What verifying with these keys finds; `advance` is called after every attacked picture."""
-    banks = marker.banks(keys)
+    banks = marks.banks(keys)
 
     def score(pixels: Pixels) -> float:
-        search = marker.search(pixels, plan)
+        search = marks.search(pixels, plan)
         finding = detect(search.views(), banks, planned=search.planned)
         advance()
         return max(0.0, -math.log10(finding.corrected))

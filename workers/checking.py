@@ -10,23 +10,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
-from threading import Event
 from typing import Any
 
-from generators.catalog import GENERATORS
-from provenance import jobs, pictures, pki
-from provenance.blobs import Digest, NoBlob, Store, Unreachable
-from provenance.counts import Count, Tally
+from provenance import jobs, pictures
+from provenance.blobs import Digest, NoBlob, Unreachable
+from provenance.counts import Count
 from provenance.database import snapshot, transaction
 from provenance.errors import ProvenanceError
-from provenance.fingerprint import LEAST_QUALITY, FingerprintIndex
+from provenance.fingerprint import LEAST_QUALITY
 from provenance.formats import Encoding, Format
-from provenance.jobs import LEASE, Claim, Fault, Kind, Lost
-from provenance.keys import KeyState, Purpose
-from provenance.outbound import Outbound
+from provenance.jobs import Claim, Fault, Kind, Lost
+from provenance.keys import KeyState
 from provenance.pictures import Picture, picture_id
 from provenance.verdict.finding import ManifestState, MarkState
 from provenance.verdict.table import Verdict, decide
@@ -35,19 +32,17 @@ from provenance.watermark.search import FULL
 from provenance.wishes import Mark, Verify
 from workers.answers import format_key, parse_parent, parse_pixels, parse_reading, parse_seen
 from workers.commands.verify import verdict_json
+from workers.desk import Desk
 from workers.examine import Records, Seen, look_up
-from workers.fetching import NotFetched, fetch, public
-from workers.folder import DataFolder, load_claim_signer, load_keyring
+from workers.fetching import NotFetched, fetch
+from workers.folder import load_claim_signer, load_keyring
 from workers.holding import fail_job, give_back, held, put_back, take
 from workers.maps import CROPS, DENSITY, DIFFERENCE, SAYS, TOKENS, TRACE
-from workers.marking import Marker, load_marker
-from workers.sandbox import Died, Sandbox, TookTooLong
+from workers.sandbox import Died, TookTooLong
 from workers.seal import Signed, Untrusted, record, sign_upload
 from workers.softbinding import fresh_number, shown
-from workers.station import Station
 from workers.steps import Step, ended, step
 
-WALL_SECONDS = 600.0  # for one question; its processor time is limited more tightly
 KINDS = (Kind.VERIFY, Kind.MARK)
 STEPS = 2  # reading the file, comparing it with the log
 _log = logging.getLogger(__name__)
@@ -59,53 +54,6 @@ class Refused(RuntimeError):
     def __init__(self, fault: Fault, detail: str) -> None:
         super().__init__(detail)
         self.fault = fault
-
-
-@dataclass
-class Desk:
-    """What checking needs: an installation, a child to read with, and the fingerprints so far."""
-
-    folder: DataFolder
-    blobs: Store
-    sandbox: Sandbox
-    index: FingerprintIndex
-    stop: Event
-    lease: timedelta = LEASE
-    tally: Tally = field(default_factory=Tally)
-    outbound: Outbound | None = None  # None: nothing is fetched
-    limit: int = 0  # bytes of what is fetched
-    loaded: dict[str, Marker] = field(default_factory=dict)
-
-    def marker(self, name: str) -> Marker:
-        """The marks of a generator, in memory from now on."""
-        if name not in self.loaded:
-            self.loaded[name] = load_marker(name)
-        return self.loaded[name]
-
-
-def open_desk(station: Station) -> Desk:
-    """A desk whose child is not started yet."""
-    folder = station.folder
-    keys = folder.keyring
-    lost = [k for k in keys.keys if (k.purpose, k.state) == (Purpose.CLAIM, KeyState.COMPROMISED)]
-    greeting = {
-        "model": next(iter(GENERATORS)),
-        "anchors": (folder.path / pki.ROOT).read_text(encoding="ascii"),
-        "ours": [key.material.hex() for key in keys.checking(Purpose.CLAIM)],
-        "lost": [key.material.hex() for key in lost],
-    }
-    sandbox = Sandbox(station.reader, greeting, seconds=WALL_SECONDS)
-    return Desk(
-        folder=folder,
-        blobs=station.blobs,
-        sandbox=sandbox,
-        index=FingerprintIndex(),
-        stop=station.stop,
-        lease=station.lease,
-        tally=station.tally,
-        outbound=public() if station.settings.fetch else None,
-        limit=station.settings.upload_bytes,
-    )
 
 
 def check_next(desk: Desk) -> int:
@@ -231,6 +179,7 @@ def _fetch(desk: Desk, claim: Claim) -> bytes:
 
 def _ask(desk: Desk, question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     try:
+        desk.start()
         answer, payload = desk.sandbox.ask(question, data)
     except TookTooLong as e:
         raise Refused(Fault.CHECKER_TIMEOUT, str(e)) from e
@@ -313,6 +262,7 @@ def _mark(desk: Desk, claim: Claim) -> None:
     encoding = Encoding(Format(asked.output_format), asked.output_compression)
     question = {
         "do": "mark",
+        "model": asked.model,
         "name": asked.name,
         "keys": spoken,
         "key": key.key_id,

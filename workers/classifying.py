@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,17 @@ NEVER = "it never decides, knows few families, and says nothing of a picture bei
 
 
 def load_classifier(
-    marker: Marker, name: str | None = None, calibration: Path | None = None
+    markers: Iterable[Marker], name: str | None = None, calibration: Path | None = None
 ) -> Classifier:
-    """A member with its calibration, and the trace of the model whose marks are read.
+    """A member with its calibration, and the trace of the model among these that has one.
 
     Without a name the embedded one; raises BadMember, BadCalibration.
     """
     member = load_member(name)
     path = CALIBRATION if calibration is None else calibration
     scores = conformal.read_calibration(path, member=member.name)
-    return Classifier(member, scores, load_trace(marker))
+    traces = (load_trace(marker) for marker in markers)
+    return Classifier(member, scores, next((one for one in traces if one is not None), None))
 
 
 def load_member(name: str | None) -> Member:

@@ -54,13 +54,13 @@ class Unconfined(RuntimeError):
 
 
 def confine(*, memory: int, readable: Sequence[Path]) -> bool:
-    """From now on this process has `memory` more bytes, and reads only under these folders.
+    """From now on this process has `memory` bytes more than it ever had, and reads only there.
 
     Whether files are held back too, which older kernels cannot.
     """
     if sys.platform != "linux" or platform.machine() not in _MACHINES:
         raise Unconfined(f"no way to confine a process on {sys.platform} {platform.machine()}")
-    limit = _address_space() + memory
+    limit = _peak() + memory
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_WRITTEN, _WRITTEN))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -80,9 +80,11 @@ def limit_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds, hard))
 
 
-def _address_space() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
+def _peak() -> int:
+    """The most bytes of addresses that this process ever had."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmPeak:"))
+    return int(line.split()[1]) << 10
 
 
 def _refuse_calls(libc: ctypes.CDLL) -> None:

@@ -79,7 +79,7 @@ def floats(drawn: Drawn) -> Pixels:
 def look(data: bytes, marker: Marker, folder: DataFolder, library: Library) -> Judged:
     """What verifying a file tells."""
     keys = folder.keyring.marks().keys
-    return judge(data, name="demo", marker=marker, keys=keys, plan=FULL, library=library)
+    return judge(data, name="demo", marks=marker, keys=keys, plan=FULL, library=library)
 
 
 def shown(finding: Finding) -> str:

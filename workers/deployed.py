@@ -47,7 +47,8 @@ Step = Callable[[], object]
 
 def draw(station: Station, stack: ExitStack) -> dict[str, Step]:
     """The task of drawing, its generators in memory."""
-    from workers.drawing import announced, draw_next, open_studio
+    from workers.drawing import draw_next
+    from workers.studio import announced, open_studio
 
     studio = open_studio(station)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
@@ -56,11 +57,12 @@ def draw(station: Station, stack: ExitStack) -> dict[str, Step]:
 
 def check(station: Station, stack: ExitStack) -> dict[str, Step]:
     """The tasks about uploads, the child that reads them started."""
-    from workers.checking import KINDS, check_next, open_desk
+    from workers.checking import KINDS, check_next
+    from workers.desk import open_desk
 
     desk = open_desk(station)
     stack.callback(desk.sandbox.close)
-    desk.sandbox.start()
+    desk.start()
     return {kind.value: lambda: check_next(desk) for kind in KINDS}
 
 

@@ -9,95 +9,56 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from threading import Event
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from generators.catalog import GENERATORS, Generator, load_generator
+from generators.catalog import Generator
 from generators.checkers.interface import CannotCheck
-from generators.devices import NoDevice, find_device
 from generators.erasing.delta import BadDelta
 from generators.sampling import Request
+from generators.scales import UnknownClass
 from provenance import jobs, pictures, previews
-from provenance.blobs import Digest, Store, Unreachable
-from provenance.counts import Tally
-from provenance.database import snapshot, transaction
+from provenance.blobs import Digest, Unreachable
+from provenance.database import transaction
 from provenance.formats import Encoding, Format
 from provenance.image import encode_png
-from provenance.jobs import LEASE, Claim, Fault, JobId, Kind, Lost
+from provenance.jobs import Claim, Fault, JobId, Kind, Lost
 from provenance.keyring import UnknownKey
 from provenance.ledger.log import Entry
-from provenance.manifest.read import Trust
-from provenance.models import Model
 from provenance.pictures import Picture, picture_id
-from provenance.policies import BadPolicy, effective
+from provenance.policies import BadPolicy
 from provenance.previews import Preview
 from provenance.reasons import Done, Reason, plain, policy_name, tell
 from provenance.robustness.attacks import find
-from provenance.settings import BadSetting
 from provenance.watermark.keys import Key
 from provenance.wishes import NO_ATTACK, Generate
 from workers import marking
 from workers.certifying import find_certificates
-from workers.eraser import Eraser
 from workers.erasing import CannotApply, Kept, Refused, Rules, draw_kept
-from workers.folder import DataFolder, load_claim_signer, load_keyring, load_trust
+from workers.folder import load_claim_signer, load_keyring
 from workers.generate import BATCH, How, Marked, WeakMark, check_carries, unerased
 from workers.holding import Hold, Stopping, fail_job, give_back, held, put_back, take
 from workers.marking import Marker
 from workers.policy import CannotLabel
 from workers.seal import Signed, record, sign_pictures
-from workers.station import Station
 from workers.steps import Step, ended, step
+from workers.studio import Studio
 
 PREVIEW_SECONDS = 2.0
+FAULTS: dict[type[Exception], Fault] = {
+    UnknownKey: Fault.NO_KEY,
+    CannotLabel: Fault.BAD_WISH,
+    BadPolicy: Fault.POLICY,
+    BadDelta: Fault.POLICY,
+    CannotApply: Fault.POLICY,
+    CannotCheck: Fault.POLICY,
+}  # of what no job of a batch can be drawn without
 _log = logging.getLogger(__name__)
-
-Load = Callable[[str], Generator]
-
-
-@dataclass
-class Studio:
-    """What drawing needs: an installation, and its generators once they are loaded."""
-
-    folder: DataFolder
-    blobs: Store
-    load: Load = load_generator
-    lease: timedelta = LEASE
-    stop: Event = field(default_factory=Event)
-    tally: Tally = field(default_factory=Tally)
-    trust: Trust | None = None
-    loaded: dict[str, Generator] = field(default_factory=dict)
-    eraser: Eraser | None = None
-
-    def generator(self, name: str) -> Generator:
-        """The generator of a name, in memory from now on."""
-        if name not in self.loaded:
-            self.loaded[name] = self.load(name)
-        return self.loaded[name]
-
-    def rules(self, tenant: str, generator: Generator) -> Rules:
-        """What policies say now for a tenant's pictures, applied to the generator's weights.
-
-        Raises BadPolicy, BadDelta and CannotApply.
-        """
-        if self.eraser is None:
-            self.eraser = Eraser(self.folder)
-        with snapshot(self.folder.engine) as session:
-            policy = effective(session, tenant, generator.name)
-        return self.eraser.rules(policy, generator)
-
-    def signers(self) -> Trust:
-        """The authority that verifying trusts; another one needs another worker."""
-        if self.trust is None:
-            self.trust = load_trust(self.folder, now=datetime.now(UTC))
-        return self.trust
 
 
 @dataclass(frozen=True)
@@ -111,40 +72,6 @@ class _Batch:
     key: Key
     encoding: Encoding
     rules: Rules
-
-
-def open_studio(station: Station) -> Studio:
-    """A studio with every generator in memory, on the device of the settings; raises BadSetting."""
-    try:
-        device = find_device(station.settings.device)
-    except NoDevice as e:
-        raise BadSetting(f"COUNTERMARK_DEVICE: {e}") from e
-    studio = Studio(
-        station.folder,
-        station.blobs,
-        load=partial(load_generator, device=device),
-        stop=station.stop,
-        lease=station.lease,
-        tally=station.tally,
-    )
-    for name in GENERATORS:
-        studio.generator(name)
-    return studio
-
-
-def announced(studio: Studio) -> list[Model]:
-    """The generators in memory, as the table of models has them."""
-    return [
-        Model(
-            name=one.name,
-            draws=one.spec.draws,
-            side=one.spec.side,
-            licence=one.spec.licence,
-            weights=one.spec.transformer.digest.hex(),
-            marks=tuple(marking.Kind),
-        )
-        for one in studio.loaded.values()
-    ]
 
 
 def draw_next(studio: Studio) -> int:
@@ -169,36 +96,53 @@ def draw_next(studio: Studio) -> int:
     return len(claims)
 
 
-def _draw(studio: Studio, claims: Sequence[Claim], hold: Hold) -> None:
-    wishes = tuple(Generate(**one.job.wish.request) for one in claims)
-    generator = studio.generator(wishes[0].model)
-    marker = Marker(generator.name, generator.spec, generator.codec)
-    keys = load_keyring(studio.folder.path).marks()  # a tenant may be newer than this worker
-    try:
-        key = keys.active(claims[0].job.wish.tenant)
-    except UnknownKey as e:
-        for claim in claims:
-            fail_job(studio.folder.engine, studio.tally, claim, Fault.NO_KEY, str(e))
-        return
-    encoding = Encoding(Format(wishes[0].output_format), wishes[0].output_compression)
-    try:
-        studio.folder.labels.check_fit(encoding)
-    except CannotLabel as e:
-        for claim in claims:
-            fail_job(studio.folder.engine, studio.tally, claim, Fault.BAD_WISH, str(e))
+def _draw(studio: Studio, claimed: Sequence[Claim], hold: Hold) -> None:
+    generator = studio.generator(Generate(**claimed[0].job.wish.request).model)
+    claims = [claim for claim in claimed if _understood(studio, generator, claim)]
+    if not claims:
         return
     try:
-        rules = studio.rules(claims[0].job.wish.tenant, generator)
-        batch = _Batch(tuple(claims), wishes, generator, marker, key, encoding, rules)
+        batch = _batch(studio, generator, claims)
         with step(studio.tally, Step.DRAW, claims):
             made = _attempt(studio, batch, hold)
-    except (BadPolicy, BadDelta, CannotApply, CannotCheck) as e:
+    except tuple(FAULTS) as e:
+        fault = next(fault for kind, fault in FAULTS.items() if isinstance(e, kind))
         for claim in claims:
-            fail_job(studio.folder.engine, studio.tally, claim, Fault.POLICY, str(e))
+            fail_job(studio.folder.engine, studio.tally, claim, fault, str(e))
         return
-    for claim, wish in zip(claims, wishes, strict=True):
+    for claim, wish in zip(claims, batch.wishes, strict=True):
         mine, made = made[: wish.count], made[wish.count :]
         _end(studio, batch, claim, mine)
+
+
+def _batch(studio: Studio, generator: Generator, claims: Sequence[Claim]) -> _Batch:
+    """The jobs with all that drawing them takes; raises one of FAULTS."""
+    wishes = tuple(Generate(**one.job.wish.request) for one in claims)
+    keys = load_keyring(studio.folder.path).marks()  # a tenant may be newer than this worker
+    tenant = claims[0].job.wish.tenant
+    key = keys.active(tenant)
+    encoding = Encoding(Format(wishes[0].output_format), wishes[0].output_compression)
+    studio.folder.labels.check_fit(encoding)
+    marker = Marker(generator.name, generator.spec, generator.codec)
+    rules = studio.rules(tenant, generator)
+    return _Batch(tuple(claims), wishes, generator, marker, key, encoding, rules)
+
+
+def _understood(studio: Studio, generator: Generator, claim: Claim) -> bool:
+    """Whether the prompt is one that the model can be asked by; a job whose prompt is none fails.
+
+    What it was is not repeated: a fault outlives the prompt.
+    """
+    labels = generator.spec.labels
+    if labels is None:
+        return True
+    try:
+        labels(Generate(**claim.job.wish.request).prompt)
+    except UnknownClass:
+        said = f"the prompt names none: {generator.name} draws {generator.spec.draws}"
+        fail_job(studio.folder.engine, studio.tally, claim, Fault.BAD_WISH, said)
+        return False
+    return True
 
 
 def _end(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Kept | Refused]) -> None:
@@ -222,8 +166,8 @@ def _of(made: Kept | Refused, number: int) -> list[Reason]:
 
 def _attempt(studio: Studio, batch: _Batch, hold: Hold) -> list[Kept | Refused]:
     """Every picture of the batch, in order, or why there is none."""
-    first = batch.wishes[0]
-    requests = [Request(w.prompt, w.seed + n) for w in batch.wishes for n in range(w.count)]
+    first, how = batch.wishes[0], batch.generator.spec.sampling
+    requests = [Request(w.prompt, w.seed + n, how) for w in batch.wishes for n in range(w.count)]
     watch = _Watch(studio, batch, hold)
     return draw_kept(
         batch.generator,

@@ -89,6 +89,8 @@ class Eraser:
 
         Raises CannotApply, CannotCheck and BadDelta; the weights are then without deltas.
         """
+        if generator.spec.labels is not None:
+            _check_seen(policy, generator.name)
         wanted = list(dict.fromkeys(one.delta for one in policy.concepts if one.delta))
         digests = self._apply(generator, wanted)
         rules = replace(self._rules(policy), deltas=digests)
@@ -128,6 +130,16 @@ class Eraser:
                 self._deltas[digest] = load_delta(self.folder, digest)
         applied.apply([self._deltas[digest] for digest in wanted])
         return applied.digests
+
+
+def _check_seen(policy: Effective, model: str) -> None:
+    """Raise CannotApply unless every concept has a checker: a class's number says nothing of it."""
+    for concept in policy.concepts:
+        if not concept.checker:
+            raise CannotApply(
+                f"the model {model} is asked by classes, whose numbers no words can be found in: "
+                f"concept {concept.name!r} needs a checker of pictures"
+            )
 
 
 def places(folder: DataFolder) -> list[Path]:

@@ -1,23 +1,20 @@
-"""Bringing a generator into the catalog: recognise, convert, try, measure, write a card.
+"""Bringing a generator into the catalog: recognise, convert, write a card.
 
 Files that somebody brings are read as plain tensors and written once as safetensors into the data
-folder, with a card beside them. How often tokens come back from pixels is measured on drawings of
-these very weights, since it decides whether a mark can be read.
+folder, with a card beside them; so is the text encoder that a model by text is asked through, of
+which sizes and words are kept as they came. What is measured is in `workers.trying`.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
-import numpy as np
-import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 from safetensors.torch import save_file
@@ -32,31 +29,38 @@ from generators.codecs.vqgan import VQGANCodec
 from generators.imported import (
     CARD,
     CODEC,
+    ENCODER,
     PAIRS,
-    SAMPLING,
     TRANSFORMER,
     Card,
+    Prompts,
     build_codec,
     build_model,
     check_commercial,
     digest_of,
-    install,
 )
-from generators.interface import Prompt, Reading
 from generators.llamagen import LlamaGenModel
-from generators.sampling import Request, Unerased, Unmarked, draw
 from generators.scales import ScalesModel
+from generators.t5 import (
+    CONFIG,
+    FILES,
+    SHARDS,
+    WEIGHTS,
+    WORDS,
+    Encoder,
+    encoder_files,
+    read_encoder,
+)
 from provenance.files import write_file
 from provenance.watermark.matching import Metric, match_codes
+from workers.brought import MODELS, USE, is_commercial
 from workers.folder import DataFolder
 
-MODELS = "models"  # in the data folder
-USE = "commercial"  # a file there: weights that may not be used so are refused
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-PICTURES = 4  # drawn to measure how many tokens come back
-TRIED = 3.0  # seconds of drawing that tell the speed
+TENSORS = tuple(f"*{end}" for end in SUFFIXES)  # what is fetched of a model
+ENCODERS = (*FILES, SHARDS)  # what is fetched of a text encoder
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Wanted:
     heads: int | None = None
     weights: str = "single"
     digest: str | None = None  # SHA-256 that one of the files must have, hex
+    encoder: Path | None = None  # the folder of a text encoder
+    encoder_licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,16 +88,7 @@ class Found:
     codec: dict[str, Tensor]
     model: LlamaGenModel | ScalesModel
     decoder: VQGANCodec | ResidualCodec
-
-
-def install_models(folder: DataFolder) -> None:
-    """Put the generators of a data folder into the catalog of this process."""
-    install(folder.path / MODELS, commercial=is_commercial(folder))
-
-
-def is_commercial(folder: DataFolder) -> bool:
-    """Whether this installation is declared to be for commercial use."""
-    return (folder.path / USE).exists()
+    encoder: Encoder | None  # of a model by text
 
 
 def declare_commercial(folder: DataFolder) -> None:
@@ -99,8 +96,8 @@ def declare_commercial(folder: DataFolder) -> None:
     write_file(folder.path / USE, f"declared {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
 
 
-def fetched(place: str) -> Path:
-    """A path as it is, or a repository of the Hugging Face hub once it is here.
+def fetched(place: str, patterns: Sequence[str] = TENSORS) -> Path:
+    """A path as it is, or what a repository of the Hugging Face hub has of the patterns, once here.
 
     Raises BadCheckpoint for what is neither, and if the hub cannot be reached.
     """
@@ -109,7 +106,7 @@ def fetched(place: str) -> Path:
     if not HUB.fullmatch(place):
         raise BadCheckpoint(f"there is no file or folder {place}, and it is no id of the hub")
     try:
-        return Path(snapshot_download(place, allow_patterns=[f"*{end}" for end in SUFFIXES]))
+        return Path(snapshot_download(place, allow_patterns=list(patterns)))
     except (OSError, ValueError, HFValidationError) as e:
         reason = " ".join(str(e).split())[:200]
         raise BadCheckpoint(
@@ -146,14 +143,29 @@ def look(wanted: Wanted) -> Found:
     layout = _agreed(parts, wanted)
     transformer, codec = parts[Part.TRANSFORMER][2], parts[Part.CODEC][2]
     card = _card(wanted, layout, transformer, codec, sources)
+    encoder = None if wanted.encoder is None else read_encoder(wanted.encoder)
     decoder = build_codec(card, codec)
-    model = build_model(card, transformer, decoder)
+    model = build_model(card, transformer, decoder, encoder)
     if not len(decoder.codes.vectors) == _codes(model):
         raise BadCheckpoint(
             f"the transformer has {_codes(model)} codes and the codec "
             f"{len(decoder.codes.vectors)}: they are not of one model"
         )
-    return Found(card, transformer, codec, model, decoder)
+    return Found(_with_encoder(card, wanted, encoder), transformer, codec, model, decoder, encoder)
+
+
+def _with_encoder(card: Card, wanted: Wanted, encoder: Encoder | None) -> Card:
+    """The card with what is known of the text encoder."""
+    if wanted.encoder is None or encoder is None:
+        return card
+    files = encoder_files(wanted.encoder)
+    sources = {f"{ENCODER}/{file.name}": digest_of(file).hex() for file in files}
+    return replace(
+        card,
+        sources=card.sources | sources,
+        encoder_licence=wanted.encoder_licence,
+        memory=card.memory + 4 * _numbers(encoder.tensors),
+    )
 
 
 def _agreed(parts: dict[Part, tuple[Layout, Path, dict[str, Tensor]]], wanted: Wanted) -> Layout:
@@ -180,11 +192,6 @@ def _card(
     sources: dict[str, str],
 ) -> Card:
     """What names and shapes tell; nothing is measured yet."""
-    if CAPTIONS in transformer:
-        raise BadCheckpoint(
-            f"{wanted.name} is asked by text: it draws through generators.llamagen.ByText with a "
-            "T5 encoder, and not from the catalog yet"
-        )
     name, heads, weights = wanted.name, wanted.heads, wanted.weights
     if layout is Layout.LLAMAGEN:
         sizes = llamagen.transformer_config(
@@ -214,6 +221,7 @@ def _card(
         seconds=0.0,
         memory=_memory(transformer, codec, weights),
         added=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        prompts=(Prompts.TEXT if CAPTIONS in transformer else Prompts.CLASSES).value,
     )
 
 
@@ -223,55 +231,15 @@ def _codes(model: LlamaGenModel | ScalesModel) -> int:
 
 def _memory(transformer: dict[str, Tensor], codec: dict[str, Tensor], weights: str) -> int:
     """Bytes of weights; single precision, or half of it."""
-    first, second = (sum(one.numel() for one in part.values()) for part in (transformer, codec))
-    return first * (2 if weights == "half" else 4) + second * 4
+    return _numbers(transformer) * (2 if weights == "half" else 4) + _numbers(codec) * 4
 
 
-@torch.inference_mode()
-def pace(found: Found) -> float:
-    """Seconds that the tokens of one picture take, told from the first of them."""
-    run = found.model.open([Prompt("0")])
-    start, done, total = time.perf_counter(), 0, found.model.layout.tokens
-    while (proposal := run.propose()) is not None:
-        drawn = proposal.logits[0].argmax(-1)
-        run.commit(drawn, drawn)
-        done += len(proposal.site.positions)
-        if time.perf_counter() - start > TRIED:
-            break
-    return (time.perf_counter() - start) * total / done
-
-
-def measured(found: Found, advance: Callable[[], None] = lambda: None) -> Card:
-    """The card with how often tokens come back from drawings as 8-bit pixels, and their seconds."""
-    right: list[list[float]] = []
-    start = time.perf_counter()
-    how = SAMPLING[Layout(found.card.layout)]
-    for number in range(PICTURES):
-        request = Request(str(number % found.card.classes), number, how)
-        (made,) = draw(
-            found.model,
-            found.decoder,
-            [request],
-            erasures=[Unerased()],
-            watermarks=[Unmarked()],
-        )
-        pixels = torch.from_numpy(made.pixels).permute(2, 0, 1)[None] / 255
-        right.append(_same(found.decoder.read(pixels), torch.from_numpy(made.tokens)))
-        advance()
-    seconds = (time.perf_counter() - start) / PICTURES
-    shares = tuple(round(float(one), 4) for one in np.mean(right, axis=0))
-    return replace(found.card, read_back=shares, pictures=PICTURES, seconds=round(seconds, 2))
-
-
-def _same(reading: Reading, tokens: Tensor) -> list[float]:
-    """The share of tokens (h, w) or (T,) that was read rightly, scale by scale."""
-    grids = [one.tokens.flatten() for one in (*reading.coarser, reading)]
-    drawn = torch.split(tokens.flatten(), [len(grid) for grid in grids])
-    return [float((a == b).double().mean()) for a, b in zip(grids, drawn, strict=True)]
+def _numbers(tensors: dict[str, Tensor]) -> int:
+    return sum(one.numel() for one in tensors.values())
 
 
 def keep(folder: DataFolder, found: Found, card: Card) -> Card:
-    """Write weights, pairs of codes and card into the data folder, all or nothing."""
+    """Write weights, pairs of codes, encoder and card into the data folder, all or nothing."""
     place = folder.path / MODELS
     place.mkdir(mode=0o700, exist_ok=True)
     new = Path(mkdtemp(dir=place, prefix=f".{card.name}."))
@@ -283,11 +251,23 @@ def keep(folder: DataFolder, found: Found, card: Card) -> Card:
         codes = found.decoder.codes
         pairs = match_codes(codes.vectors.numpy(force=True), Metric(codes.metric))
         pairs.save(new / PAIRS, second)
+        if found.encoder is not None:
+            card = replace(card, encoder=_keep_encoder(new / ENCODER, found.encoder))
         write_file(new / CARD, card.text())
         new.rename(place / card.name)
     finally:
         shutil.rmtree(new, ignore_errors=True)  # gone already if it was renamed
     return card
+
+
+def _keep_encoder(place: Path, encoder: Encoder) -> dict[str, str]:
+    """Write the encoder into a new folder, which the library could read too; its digests, hex."""
+    place.mkdir(mode=0o700)
+    write_file(place / CONFIG, encoder.config)
+    write_file(place / WORDS, encoder.words)
+    tensors = {key: one.contiguous() for key, one in encoder.tensors.items()}
+    save_file(tensors, place / WEIGHTS, metadata={"format": "pt"})
+    return {name: digest_of(place / name).hex() for name in FILES}
 
 
 def check_name(folder: DataFolder, name: str) -> None:
@@ -300,5 +280,5 @@ def check_name(folder: DataFolder, name: str) -> None:
 
 def check_licence(folder: DataFolder, card: Card) -> None:
     """Raise NotCommercial where the licence does not allow what this installation is for."""
-    if is_commercial(folder):
+    if is_commercial(folder.path):
         check_commercial(card)

@@ -18,7 +18,7 @@ from provenance.image import Pixels, encode_png
 from provenance.watermark.detect import View
 from provenance.watermark.geometry import Frame, framed
 from provenance.watermark.keys import Key
-from workers.marking import Marker
+from workers.marking import Markers
 from workers.verify import Verified
 
 CELL = 8  # px of a map a token
@@ -48,13 +48,14 @@ SAYS: dict[str, str] = {
 """What each map shows."""
 
 
-def maps_of_mark(marker: Marker, verified: Verified, keys: Sequence[Key]) -> dict[str, bytes]:
+def maps_of_mark(markers: Markers, verified: Verified, keys: Sequence[Key]) -> dict[str, bytes]:
     """The finest tokens and the density of a mark that was found, as PNG files by name."""
     match, view = verified.mark.match, verified.view
     if match is None or view is None:
         return {}
     key = next(one for one in keys if one.key_id == match.key_id)
-    bank = next(b for b in marker.banks([key]) if b.scheme.name == match.scheme)
+    banks = markers.by_name[match.model].banks([key])
+    bank = next(bank for bank in banks if bank.scheme.name == match.scheme)
     green = bank.scheme.green(key, match.list_index, bank.scheme.scales - 1)
     return {
         TOKENS: encode_png(_cells(_tokens(view, green))),

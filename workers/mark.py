@@ -28,7 +28,7 @@ from provenance.watermark.keys import Key, KeyState, list_for
 from provenance.watermark.payload import NO_NUMBER, Payload
 from provenance.watermark.search import FULL
 from workers.generate import WeakMark
-from workers.marking import Marker
+from workers.marking import Marker, Marks
 from workers.perceptual import Distance
 from workers.verify import Verified, verify
 
@@ -39,6 +39,20 @@ PNG = Encoding()
 @runtime_checkable
 class Requantising(posthoc.Codec, Protocol):
     """A generator's codec that also tells what it quantises and how near each code is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sought:
+    """What verifying looks for: these marks of these keys, by a full search."""
+
+    marks: Marks
+    keys: Sequence[Key]
+
+    def trials(self, pixels: Pixels) -> int:
+        """How many trials verifying the picture pays for."""
+        planned = self.marks.search(pixels, FULL).planned
+        banks = self.marks.banks(self.keys)
+        return Family(tuple(bank.trials(planned[bank.scheme.lens]) for bank in banks)).size
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,29 +99,29 @@ def mark(
     *,
     name: str,
     marker: Marker,
+    sought: Sought,
     key: Key,
-    keys: Sequence[Key],
     number: int,
     distance: Distance | None,
     encoding: Encoding = PNG,
 ) -> MarkedUpload:
-    """The file's picture, marked with `key` so that verifying with `keys` finds it.
+    """The file's picture, marked with `key` so that verifying finds it among all that is sought.
 
-    Raises Unreadable, TooSmall, CannotCarry if no mark within 35 dB would be found, UnusableKey,
-    WeakMark if verifying the file does not find it all the same.
+    `marker` is that of the generator whose codec carries the mark. Raises Unreadable, TooSmall,
+    CannotCarry if no mark within 35 dB would be found, UnusableKey, WeakMark if verifying the file
+    does not find it all the same.
     """
     if key.state is not KeyState.ACTIVE:
         raise UnusableKey(f"key {key.key_id} is {key.state} and marks no more")
-    if not isinstance(marker.codec, Requantising):
+    if not (marker.spec.uploads and isinstance(marker.codec, Requantising)):
         raise CodecMismatch(f"the codec of {marker.name} cannot mark finished pictures")
     pixels, payload = read_image(data, name=name), marker.posthoc
     index = list_for(key, hashlib.sha256(data).hexdigest(), payload.scheme.lists)
-    family = Family(tuple(bank.trials(FULL.looks) for bank in marker.banks(keys)))
-    target = THRESHOLD / family.size
+    target = THRESHOLD / sought.trials(pixels)
     upload = _Upload(pixels, marker.codec, payload, key, index, target, encoding)
     marked, carried = _marked(upload, number)
     file = encoding.encode(marked.pixels)
-    verified = verify(file, name=name, marker=marker, keys=keys, plan=FULL)
+    verified = verify(file, name=name, marks=sought.marks, keys=sought.keys, plan=FULL)
     check_found(verified, payload.scheme.name, key, carried)
     perceptual = None if distance is None else distance(pixels, marked.pixels)
     return MarkedUpload(file, marked, index, carried, perceptual, verified)

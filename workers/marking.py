@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 
-from generators.catalog import WEIGHTS, Spec, find, load_codec
+from generators.catalog import (
+    DAMAGED,
+    EMBEDDED,
+    GENERATORS,
+    WEIGHTS,
+    BadWeights,
+    Spec,
+    find,
+    load_codec,
+)
+from generators.codecs.described import Described
 from generators.interface import Codec
 from provenance.image import Pixels
 from provenance.watermark import matching
@@ -20,8 +32,8 @@ from provenance.watermark.geometry import STRIDE
 from provenance.watermark.keys import Key, list_for
 from provenance.watermark.mark import Mark, Swaps, Trades
 from provenance.watermark.payload import Payload
-from provenance.watermark.scheme import Scheme
-from provenance.watermark.search import Plan, Search
+from provenance.watermark.scheme import Lens, Scheme
+from provenance.watermark.search import LARGEST, Plan, Search, Searches
 from provenance.watermark.trade import Likeness
 
 UPLOADS = "posthoc/2"  # the scheme of pictures marked after they were made
@@ -108,30 +120,91 @@ class Marker:
         return Mark(scheme, key, index, delta=bias, swaps=swaps)
 
     def banks(self, keys: Sequence[Key]) -> list[Bank]:
-        """What detection searches: the schemes of drawings and that of uploads, these keys.
-
-        A model of several scales marks no uploads.
-        """
+        """What detection searches: the schemes of drawings and that of uploads, these keys."""
         drawings = [Bank(scheme, keys) for scheme in dict.fromkeys(self._schemes.values())]
-        if len(self.spec.read_back) > 1:
+        if not self.spec.uploads:
             return drawings
         uploads = Bank(self.posthoc.scheme, keys, payload=self.posthoc)
         return [*drawings, uploads, GatedBank(uploads)]
 
     def search(self, pixels: Pixels, plan: Plan) -> Search:
-        """The picture's views; at the generator's own size first.
+        """The picture's views; at the generator's own size first."""
+        return _search([self], pixels, plan)
 
-        Of a codec with another pitch than 8 px the picture is read as it lies, and not moved.
-        """
-        if self.spec.stride != STRIDE:
-            plan = replace(plan, looks=min(plan.looks, 2), ladder=None)
-        native = (self.spec.side, self.spec.side)
-        return Search(self.codec, self.spec.codec.digest, pixels, plan, native=native)
+
+class Marks(Protocol):
+    """What is looked for in a picture: the marks of one generator, or of several."""
+
+    def banks(self, keys: Sequence[Key]) -> list[Bank]:
+        """The schemes that are searched for marks of these keys."""
+
+    def search(self, pixels: Pixels, plan: Plan) -> Search | Searches:
+        """The picture's views."""
+
+
+class Markers:
+    """The marks of several generators, by name: looked for at once, and paid for together.
+
+    `left_out` says of generators that were brought and cannot be loaded why their marks are not
+    looked for.
+    """
+
+    def __init__(
+        self, markers: Sequence[Marker], *, left_out: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.by_name = {marker.name: marker for marker in markers}
+        self.left_out = dict(left_out)
+
+    def banks(self, keys: Sequence[Key]) -> list[Bank]:
+        """The schemes of all."""
+        return [bank for marker in self.by_name.values() for bank in marker.banks(keys)]
+
+    def search(self, pixels: Pixels, plan: Plan) -> Searches:
+        """The views of all; generators whose tokens lie on the same grid share geometries."""
+        alike: dict[object, list[Marker]] = {}
+        for marker in self.by_name.values():
+            spec = marker.spec
+            grid = spec.codec.digest, spec.reader.digest, spec.side, spec.stride
+            alike.setdefault(grid, []).append(marker)
+        return Searches([_search(some, pixels, plan) for some in alike.values()])
+
+
+def _search(alike: Sequence[Marker], pixels: Pixels, plan: Plan) -> Search:
+    """The views of generators whose tokens lie on the same grid, found by the first's codec.
+
+    A codec that cannot tell where its grid lies reads the picture as it lies: at the generator's
+    size, and as much of it at its own.
+    """
+    first, side = alike[0], alike[0].spec.side
+    largest = LARGEST
+    if first.spec.stride != STRIDE or isinstance(first.codec, Described):
+        plan, largest = replace(plan, looks=min(plan.looks, 2), ladder=None), side
+    readers = {Lens(one.spec.codec.digest, len(one.spec.read_back)): one.codec for one in alike}
+    return Search(readers, pixels, plan, native=(side, side), largest=largest)
 
 
 def load_marker(name: str) -> Marker:
     """The marker of a generator, with its codec alone: all that verifying needs."""
     return Marker(name, find(name), load_codec(name))
+
+
+def load_markers() -> Markers:
+    """The markers of every generator in the catalog.
+
+    One that was brought and is damaged, or may not be used, is left out and named; raises
+    BadWeights for one that comes with this package.
+    """
+    markers, left_out = list[Marker](), dict(DAMAGED)
+    for name in GENERATORS:
+        if name in left_out:
+            continue
+        try:
+            markers.append(load_marker(name))
+        except BadWeights as e:
+            if name in EMBEDDED:
+                raise
+            left_out[name] = str(e)
+    return Markers(markers, left_out=left_out)
 
 
 def request_id(model: str, prompt: str, seed: int) -> str:

@@ -1,16 +1,16 @@
 """The process that reads strangers' files: `python -m workers.reader`, talked to over its pipes.
 
-It is told whom to trust, loads the codec, gives up all that reading does not need, and then answers
-one question after another until its input ends. Strangers' bytes are decoded here and nowhere else
-in the service. What it can do when a decoder is broken into: answer wrongly, and remember the mark
-keys of whoever asks it next; nothing of it gets out but through its answers.
+It is told whom to trust, loads the codecs of all generators, gives up all that reading does not
+need, and then answers one question after another until its input ends. Strangers' bytes are decoded
+here and nowhere else in the service. What it can do when a decoder is broken into: answer wrongly,
+and remember the mark keys of whoever asks it next; nothing of it gets out but through its answers.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 from provenance.errors import Unreadable
-from provenance.forensics.answer import Classifier
 from provenance.formats import Encoding, Format
 from provenance.image import encode_png, read_image
 from provenance.keys import KeyState
@@ -37,26 +36,27 @@ from workers.answers import (
     format_seen,
     parse_key,
 )
+from workers.brought import install_models
 from workers.classifying import answer_json, load_classifier
 from workers.commands.verify import mark_json
 from workers.confinement import confine, limit_cpu
 from workers.examine import look
 from workers.generate import WeakMark
 from workers.maps import map_of_difference, maps_of_answer, maps_of_mark
-from workers.mark import mark
-from workers.marking import Marker, load_marker
+from workers.mark import Sought, mark
+from workers.marking import Markers, load_markers
 from workers.sandbox import Answer, read_frame, write_frame
 from workers.verify import search_marks
 
 MEMORY = 640 << 20  # bytes that one question may need, beside what is loaded
 CPU_SECONDS = 120  # a full search of a large picture takes some ten
 MOST_PIXELS = 25_000_000  # more would not fit into MEMORY
+# What a caller is told; why it is so has paths of this machine in it.
+LEFT_OUT = "it cannot be loaded here; for the operator, `countermark verify` says why"
 PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
 
-Load = Callable[[str], Marker]
 
-
-def main(load: Load = load_marker) -> None:
+def main() -> None:
     """Serve the parent process until it closes the pipe."""
     torch.set_num_threads(1)  # there is one such process a core
     with (
@@ -66,8 +66,8 @@ def main(load: Load = load_marker) -> None:
     ):
         os.dup2(2, 1)  # what a library prints is no answer
         greeting, _ = read_frame(questions)
-        marker = load(greeting["model"])
-        reader = Reader(marker, load_classifier(marker), greeting)
+        install_models(Path(greeting["data"]))
+        reader = Reader(load_markers(), greeting)
         reader.warm_up()
         confine(memory=MEMORY, readable=_program())
         write_frame(answers, {"ready": True}, b"")
@@ -87,8 +87,9 @@ def _serve(reader: Reader, questions: BinaryIO, answers: BinaryIO) -> None:
 class Reader:
     """What is known before the first file comes."""
 
-    def __init__(self, marker: Marker, classifier: Classifier, greeting: dict[str, Any]) -> None:
-        self._marker, self._classifier = marker, classifier
+    def __init__(self, markers: Markers, greeting: dict[str, Any]) -> None:
+        self._markers, self._classifier = markers, load_classifier(markers.by_name.values())
+        self._left_out = dict.fromkeys(markers.left_out, LEFT_OUT)
         self._trust: Trust = open_trust(greeting["anchors"].encode(), now=datetime.now(UTC))
         self._ours = frozenset(map(bytes.fromhex, greeting["ours"]))
         self._lost = frozenset(map(bytes.fromhex, greeting["lost"]))
@@ -121,15 +122,18 @@ class Reader:
     def _mark(self, question: dict[str, Any], data: bytes, keys: Sequence[Key]) -> Answer:
         """The marked picture's pixels, what its mark says, and the manifests it had."""
         name, (kind, quality) = question["name"], question["encoding"]
+        marker = self._markers.by_name.get(question["model"])
+        if marker is None:
+            return {"unmarkable": f"this worker has no model {question['model']!r}"}, b""
         read_image(data, name=name, most=MOST_PIXELS)  # before its manifest is looked for
         try:
             parent = read_parent(data, self._trust)
             made = mark(
                 data,
                 name=name,
-                marker=self._marker,
+                marker=marker,
+                sought=Sought(self._markers, keys),
                 key=next(one for one in keys if one.key_id == question["key"]),
-                keys=keys,
                 number=question["number"],
                 distance=None,
                 encoding=Encoding(Format(kind), quality),
@@ -152,16 +156,16 @@ class Reader:
         """What a file shows by itself, and the overlay of its mark as PNG."""
         name, plan = question["name"], PLANS[question["search"]]
         pixels = read_image(data, name=name, most=MOST_PIXELS)
-        verified = search_marks(pixels, name, self._marker, keys, plan)
+        verified = search_marks(pixels, name, self._markers, keys, plan)
         reading = read(data, self._trust, now=datetime.now(UTC))
         answer = self._classifier.answer(pixels)
         seen = look(data, pixels, verified.mark, reading, self._ours, self._lost, answer)
-        maps = maps_of_mark(self._marker, verified, keys) | maps_of_answer(answer)
+        maps = maps_of_mark(self._markers, verified, keys) | maps_of_answer(answer)
         document = {
             "seen": format_seen(seen),
             "width": verified.width,
             "height": verified.height,
-            "mark": mark_json(verified, plan.name),
+            "mark": mark_json(verified, plan.name, self._left_out),
             "manifest": format_reading(reading),
             "classifier": answer_json(answer),
             "maps": {name: len(png) for name, png in maps.items()},

@@ -56,7 +56,8 @@ class Station:
 
 def draw(station: Station) -> None:
     """Draws until told to stop."""
-    from workers.drawing import announced, draw_next, open_studio
+    from workers.drawing import draw_next
+    from workers.studio import announced, open_studio
 
     studio = open_studio(station)
     repeat(station.stop, ANNOUNCE.total_seconds(), lambda: announce(station, announced(studio)))
@@ -65,12 +66,13 @@ def draw(station: Station) -> None:
 
 def check(station: Station) -> None:
     """Reads uploads until told to stop, several at once."""
-    from workers.checking import KINDS, check_next, open_desk
+    from workers.checking import KINDS, check_next
+    from workers.desk import open_desk
 
     def run() -> None:
         desk = open_desk(station)
         try:
-            desk.sandbox.start()
+            desk.start()
             work(station, KINDS, lambda: check_next(desk))
         finally:
             desk.sandbox.close()

@@ -14,7 +14,7 @@ from provenance.watermark.detect import Finding, View, detect
 from provenance.watermark.keys import Key
 from provenance.watermark.search import Cost, Plan
 from workers.examine import Library, examine
-from workers.marking import Marker
+from workers.marking import Marks
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class Judged:
     answer: Answer | None  # the classifier's, if it was asked
 
 
-def verify(data: bytes, *, name: str, marker: Marker, keys: Sequence[Key], plan: Plan) -> Verified:
+def verify(data: bytes, *, name: str, marks: Marks, keys: Sequence[Key], plan: Plan) -> Verified:
     """Look for any mark of these keys; raises Unreadable for what is no picture."""
-    return search_marks(read_image(data, name=name), name, marker, keys, plan)
+    return search_marks(read_image(data, name=name), name, marks, keys, plan)
 
 
 def judge(
     data: bytes,
     *,
     name: str,
-    marker: Marker,
+    marks: Marks,
     keys: Sequence[Key],
     plan: Plan,
     library: Library,
@@ -60,7 +60,7 @@ def judge(
     Raises Unreadable.
     """
     pixels = read_image(data, name=name)
-    verified = search_marks(pixels, name, marker, keys, plan)
+    verified = search_marks(pixels, name, marks, keys, plan)
     answer = None if classifier is None else classifier.answer(pixels)
     verdict = decide(examine(library, data, pixels, verified.mark, answer))
     file = Digest(sha256(data).digest())
@@ -68,12 +68,12 @@ def judge(
 
 
 def search_marks(
-    pixels: Pixels, name: str, marker: Marker, keys: Sequence[Key], plan: Plan
+    pixels: Pixels, name: str, marks: Marks, keys: Sequence[Key], plan: Plan
 ) -> Verified:
     """Look for any mark of these keys in pixels (3, H, W)."""
-    search = marker.search(pixels, plan)
+    search = marks.search(pixels, plan)
     last: list[View] = []
-    finding = detect(_kept(search.views(), last), marker.banks(keys), planned=search.planned)
+    finding = detect(_kept(search.views(), last), marks.banks(keys), planned=search.planned)
     view = last[0] if last else None
     return Verified(name, pixels.shape[2], pixels.shape[1], finding, search.cost, view)
 

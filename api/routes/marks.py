@@ -40,7 +40,8 @@ def _ask(
     except ValueError as e:
         raise invalid("output_compression", str(e), str(BEST)) from e
     with snapshot(here.engine) as session:
-        check_model(session, model)
+        if not check_model(session, model).uploads:
+            raise invalid("model", f"the codec of {model} cannot mark uploads", "icons-128")
     return Mark(model, output_format=output_format, output_compression=output_compression)
 
 

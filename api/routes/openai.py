@@ -62,6 +62,7 @@ class Listed(BaseModel):
     licence: str
     weights: Annotated[str, Field(description="SHA-256 of the weights.")]
     marks: Annotated[list[str], Field(description="How its pictures can be marked.")]
+    uploads: Annotated[bool, Field(description="Whether POST /v1/marks can be asked for it.")]
 
 
 class Models(BaseModel):
@@ -153,4 +154,5 @@ def _listed(model: models.Model, seen: datetime) -> Listed:
         licence=model.licence,
         weights=model.weights,
         marks=list(model.marks),
+        uploads=model.uploads,
     )

@@ -144,7 +144,7 @@ def _random_member(member: Embedded) -> Embedded:
 
 def speed_table(samples: Sequence[Sample]) -> Table:
     """The time of a whole answer, all its re-shipments included."""
-    classifier = load_classifier(load_marker(MODEL))
+    classifier = load_classifier([load_marker(MODEL)])
     source = next(as_pixels(s.region) for s in samples if min(s.region.shape[:2]) >= 320)
     rows = []
     for side in (256, 512, 1024, 2048):

@@ -176,7 +176,7 @@ def exact_p_seconds(marker: Marker, drawings: Sequence[Drawing]) -> float:
 def _weighing(bank: Bank, tokens: NDArray[np.int64], margin: NDArray[np.float32]) -> float:
     def work() -> None:
         stakes = stake(Test.MARGIN, bank.scheme.colouring, tokens, margin)
-        weigh(Test.MARGIN, stakes, bank.coins[0])
+        weigh(Test.MARGIN, stakes, bank.coins(stakes.unit)[0])
 
     return seconds(work, 5)
 

@@ -33,7 +33,7 @@ from provenance.watermark.lexical import LexicalBias
 from provenance.watermark.payload import Payload
 from provenance.watermark.search import FULL, QUICK
 from workers.generate import BATCH, STRENGTHS, TARGET, WeakMark
-from workers.mark import mark
+from workers.mark import Sought, mark
 from workers.marking import NUMBER_BITS, Kind, Marker
 
 ATTACKS = ("none", "jpeg-75", "jpeg-50", "resize-0.5", "cut-0.75", "crop-0.75")
@@ -87,8 +87,8 @@ def measure(marker: Marker, task: Task) -> Upload:
             data,
             name=task.path.name,
             marker=marker,
+            sought=Sought(marker, [key]),
             key=key,
-            keys=[key],
             number=task.number,
             distance=None,
         )

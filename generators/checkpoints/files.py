@@ -65,14 +65,14 @@ def shape_of(
     return shape
 
 
-def fill(
-    module: Module,
+def check_fit(
+    module: nn.Module,
     tensors: Mapping[str, Tensor],
     *,
     name: str,
     computed: Collection[str] = (),
-) -> Module:
-    """The module with the tensors in it, all and no others; raises BadCheckpoint.
+) -> None:
+    """Raise BadCheckpoint unless the tensors are the module's, all and no others.
 
     Buffers whose names end as `computed` say follow from the sizes: they may be left out, and must
     otherwise be what the sizes give.
@@ -94,6 +94,18 @@ def fill(
     if faults:
         more = f" and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         raise BadCheckpoint(f"{name} does not fit: {'; '.join(faults[:NAMED])}{more}")
+
+
+def fill(
+    module: Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    name: str,
+    computed: Collection[str] = (),
+) -> Module:
+    """The module with the tensors in it, as `check_fit` wants them; raises BadCheckpoint."""
+    check_fit(module, tensors, name=name, computed=computed)
+    own = module.state_dict()
     given = {key: tensor.to(own[key].dtype) for key, tensor in tensors.items()}
     module.load_state_dict(own | given, strict=True)
     return module.eval().requires_grad_(requires_grad=False)

@@ -23,10 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from generators.codecs.vq import STRIDE, VQCodec, nearest
+from generators.codecs.vq import AT_ONCE, VQCodec, nearest
 from generators.interface import Codebook, Reading
-
-AT_ONCE = 4  # pictures compared with the codebook at once
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,11 @@ def pooled(vectors: Tensor, side: int) -> Tensor:
 
 
 def displaced(vectors: Tensor, coarse: Tensor, codebook: Tensor) -> Tensor:
-    """Cosine of vectors with every code added to the coarse sum: (B, d, h, w) -> (B, h, w, V)."""
-    v, s = vectors.permute(0, 2, 3, 1), coarse.permute(0, 2, 3, 1)
-    length = (1 + s.square().sum(-1, keepdim=True) + 2 * (s @ codebook.T)).clamp_min(1e-6)
-    cosine: Tensor = ((v * s).sum(-1, keepdim=True) + v @ codebook.T) * length.rsqrt()
-    return cosine
+    """Cosine of vectors (N, d) with every code added to the coarse sums (N, d): (N, V)."""
+    codes = F.pad(codebook, (0, 1), value=1.0).T.contiguous()
+    along = torch.cat([vectors, (vectors * coarse).sum(1, keepdim=True)], 1) @ codes
+    squares = torch.cat([2 * coarse, 1 + coarse.square().sum(1, keepdim=True)], 1) @ codes
+    return along.mul_(squares.clamp_min_(1e-6).rsqrt_())
 
 
 class PyramidCodec:
@@ -102,13 +100,12 @@ class PyramidCodec:
         return [*found, self._finest(vectors, self.coarse_sum(coarse, vectors))]
 
     def _finest(self, vectors: Tensor, coarse: Tensor) -> Reading:
-        parts = [
-            nearest(displaced(few, added, self.codec.codebook))
-            for few, added in zip(
-                torch.split(vectors, AT_ONCE), torch.split(coarse, AT_ONCE), strict=True
-            )
-        ]
-        return Reading(torch.cat([p.tokens for p in parts]), torch.cat([p.margin for p in parts]))
+        rows, added = (one.permute(0, 2, 3, 1).flatten(0, 2) for one in (vectors, coarse))
+        parts = zip(torch.split(rows, AT_ONCE), torch.split(added, AT_ONCE), strict=True)
+        found = [nearest(displaced(few, moved, self.codec.codebook)) for few, moved in parts]
+        shape = len(vectors), *vectors.shape[2:]
+        tokens = torch.cat([part.tokens for part in found]).view(shape)
+        return Reading(tokens, torch.cat([part.margin for part in found]).view(shape))
 
     def _guessed(self, vectors: Tensor) -> Tensor:
         """What coarse tokens add where their cells are not known: they resemble local means."""
@@ -125,15 +122,22 @@ class PyramidCodec:
         found = self.quantise(self.codec.vectors(pixels))
         return torch.cat([reading.tokens.flatten(1) for reading in found], 1)
 
-    @torch.inference_mode()
     def read(self, pixels: Tensor) -> Reading:
         """The finest tokens of any whole part of a picture, and all others of a whole picture."""
-        vectors = self.codec.reader(pixels)
+        return self.tell(self.sense(pixels))
+
+    def sense(self, pixels: Tensor) -> Tensor:
+        """The unit vectors (B, d, h, w) that the reader sees, as with one scale."""
+        return self.codec.sense(pixels)
+
+    @torch.inference_mode()
+    def tell(self, vectors: Tensor) -> Reading:
+        """What is read in vectors (B, d, h, w)."""
         side = self.config.sides[-1]
-        if pixels.shape[2:] == (side * STRIDE, side * STRIDE):
+        if vectors.shape[2:] == (side, side):
             *coarser, finest = self.quantise(vectors)
             return finest._replace(coarser=tuple(coarser))
-        none = vectors.new_zeros(len(pixels), 0, 0)
+        none = vectors.new_zeros(len(vectors), 0, 0)
         empty = Reading(none.long(), none)
         finest = self._finest(vectors, self._guessed(vectors))
         return finest._replace(coarser=(empty,) * (len(self.config.sides) - 1))

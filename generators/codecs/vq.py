@@ -237,15 +237,25 @@ class VQCodec(nn.Module):
         """Tokens (B, h, w) that describe any picture best."""
         return self.similarity(self.vectors(pixels)).argmax(-1)
 
-    @torch.inference_mode()
     def read(self, pixels: Tensor) -> Reading:
         """Tokens that a picture of this codec was decoded from, as well as they can be told."""
-        vectors = self.reader(pixels).permute(0, 2, 3, 1)
-        few = vectors.flatten(0, 2).split(AT_ONCE)
-        found = [nearest(part @ self.codebook.T) for part in few]
+        return self.tell(self.sense(pixels))
+
+    @torch.inference_mode()
+    def sense(self, pixels: Tensor) -> Tensor:
+        """The unit vectors (B, d, h, w) that the reader sees in pixels (B, 3, 8h, 8w)."""
+        vectors: Tensor = self.reader(pixels)
+        return vectors
+
+    @torch.inference_mode()
+    def tell(self, vectors: Tensor) -> Reading:
+        """The tokens nearest to vectors (B, d, h, w)."""
+        rows = vectors.permute(0, 2, 3, 1)
+        parts = torch.split(rows.flatten(0, 2), AT_ONCE)
+        found = [nearest(part @ self.codebook.T) for part in parts]
         tokens = torch.cat([part.tokens for part in found])
         margin = torch.cat([part.margin for part in found])
-        return Reading(tokens.view(vectors.shape[:3]), margin.view(vectors.shape[:3]))
+        return Reading(tokens.view(rows.shape[:3]), margin.view(rows.shape[:3]))
 
     @torch.inference_mode()
     def find(self, pixels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ and both count; the number is read once, under what was found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol, assert_never
@@ -24,7 +24,7 @@ from provenance.watermark.errors import BadReading, CodecMismatch
 from provenance.watermark.family import Family, Trials
 from provenance.watermark.keys import Key, KeyState
 from provenance.watermark.payload import NO_NUMBER, Message, Payload, only
-from provenance.watermark.scheme import Scheme
+from provenance.watermark.scheme import Lens, Scheme
 from provenance.watermark.statistics import Evidence, Stakes, Test, stake, statistics, weigh
 
 THRESHOLD = 1e-6
@@ -50,6 +50,11 @@ class View:
     codec_digest: bytes
     geometry: str  # "as it is", "shift 3,4", ...
     readings: tuple[Reading, ...]
+
+    @property
+    def lens(self) -> Lens:
+        """What it was read through."""
+        return Lens(self.codec_digest, len(self.readings))
 
 
 class Outcome(StrEnum):
@@ -116,7 +121,7 @@ class Finding:
 
 
 class Bank:
-    """The coins of all lists of some keys under one scheme, tossed once for many views."""
+    """The coins of all lists of some keys under one scheme, tossed when a view has their units."""
 
     def __init__(
         self, scheme: Scheme, keys: Sequence[Key], *, payload: Payload | None = None
@@ -127,10 +132,19 @@ class Bank:
         self.payload = payload
         self.keys = tuple(keys)
         self.owners = [(key, index) for key in self.keys for index in range(scheme.lists)]
-        self.coins = np.stack([scheme.coins(key, index) for key, index in self.owners])
+        self._coins = np.zeros((len(self.owners), scheme.joint.units), bool)
+        self._tossed = np.zeros(scheme.joint.units, bool)
+
+    def coins(self, units: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """The coins of every owner and unit, of which at least those of these units are tossed."""
+        fresh = units[~self._tossed[units]]
+        for row, (key, index) in enumerate(self.owners if len(fresh) else ()):
+            self._coins[row, fresh] = self.scheme.coins_at(key, index, fresh)
+        self._tossed[fresh] = True
+        return self._coins
 
     def trials(self, views: int) -> Trials:
-        return Trials(self.scheme.name, len(self.keys), self.scheme.lists, views)
+        return Trials(self.scheme.model, self.scheme.name, len(self.keys), self.scheme.lists, views)
 
     def stake(self, test: Test, view: View) -> Stakes:
         """The view's stakes over all scales, in the units that are asked for presence."""
@@ -176,7 +190,8 @@ class GatedBank(Bank):
             raise ValueError(f"marks of scheme {bank.scheme.name} carry no number")
         self._quiet = ~bank.payload.carrying
         self.scheme, self.payload = bank.scheme, bank.payload
-        self.keys, self.owners, self.coins = bank.keys, bank.owners, bank.coins
+        self.keys, self.owners = bank.keys, bank.owners
+        self._coins, self._tossed = bank._coins, bank._tossed
 
     def trials(self, views: int) -> Trials:
         return replace(super().trials(views), scheme=f"{self.scheme.name} with a number")
@@ -189,16 +204,20 @@ def detect(
     views: Iterable[View],
     banks: Sequence[Bank],
     *,
-    planned: int,
+    planned: int | Mapping[Lens, int],
     test: Test = Test.MARGIN,
     threshold: float = THRESHOLD,
 ) -> Finding:
-    """Search views, at most `planned` of each codec, for any mark of the banks.
+    """Search views, at most `planned` through each lens, for any mark of the banks.
 
-    Stops at the first view that reaches the threshold; the family counts all that were planned.
-    Raises CodecMismatch for a view that no bank can judge and for a bank that no view was read for.
+    One number is that of every lens. Stops at the first view that reaches the threshold; the family
+    counts all that were planned. Raises CodecMismatch for a view that no bank can judge and for a
+    bank that no view was read for.
     """
-    if not banks or planned < 1 or not 0 < threshold < 1:
+    if not isinstance(planned, Mapping):
+        planned = dict.fromkeys((bank.scheme.lens for bank in banks), planned)
+    fewest = min((planned.get(bank.scheme.lens, 0) for bank in banks), default=0)
+    if fewest < 1 or not 0 < threshold < 1:
         raise ValueError("a search needs banks, at least one planned view, and 0 < threshold < 1")
     search = _Search(banks, planned, test, threshold)
     for view in views:
@@ -228,7 +247,7 @@ class _Trial:
             key_state=key.state,
             list_index=index,
             geometry=self.view.geometry,
-            evidence=weigh(test, self.stakes, self.bank.coins[self.owner]),
+            evidence=weigh(test, self.stakes, self.bank.coins(self.stakes.unit)[self.owner]),
             message=self.bank.message(test, self.view, self.owner),
         )
 
@@ -236,17 +255,19 @@ class _Trial:
 class _Search:
     """The state of one search: the best trial so far."""
 
-    def __init__(self, banks: Sequence[Bank], planned: int, test: Test, threshold: float) -> None:
+    def __init__(
+        self, banks: Sequence[Bank], planned: Mapping[Lens, int], test: Test, threshold: float
+    ) -> None:
         self.banks = banks
         self.planned = planned
         self.test = test
         self.threshold = threshold
-        self.family = Family(tuple(bank.trials(planned) for bank in banks))
+        self.family = Family(tuple(bank.trials(planned[bank.scheme.lens]) for bank in banks))
         self.best: _Trial | None = None
         self.least = 1.0
         self.units = 0
         self.scored = 0
-        self.looked: dict[bytes, int] = {}
+        self.looked: dict[Lens, int] = {}
 
     @property
     def found(self) -> bool:
@@ -254,12 +275,15 @@ class _Search:
         return best is not None and self.family.correct(best.p) <= self.threshold
 
     def look(self, view: View) -> None:
-        able = [bank for bank in self.banks if bank.scheme.codec_digest == view.codec_digest]
+        able = [bank for bank in self.banks if bank.scheme.lens == view.lens]
         if not able:
-            raise CodecMismatch(f"no scheme for tokens of codec {view.codec_digest.hex()[:16]}")
-        count = self.looked[view.codec_digest] = self.looked.get(view.codec_digest, 0) + 1
-        if count > self.planned:
-            raise ValueError(f"more than the {self.planned} views that were planned")
+            raise CodecMismatch(
+                f"no scheme for tokens of codec {view.codec_digest.hex()[:16]} "
+                f"at {view.lens.scales} scales"
+            )
+        count = self.looked[view.lens] = self.looked.get(view.lens, 0) + 1
+        if count > self.planned[view.lens]:
+            raise ValueError(f"more than the {self.planned[view.lens]} views that were planned")
         weighed: dict[tuple[Colouring, int, tuple[float, ...]], Stakes] = {}  # of each once
         for bank in able:
             colours = bank.scheme.colouring, bank.scheme.scales, bank.scheme.worth
@@ -271,7 +295,7 @@ class _Search:
         """All keys and lists of a bank on one view: they share one null distribution."""
         self.units = max(self.units, len(stakes.unit))
         self.least = min(self.least, stakes.least)
-        scores = statistics(stakes, bank.coins)
+        scores = statistics(stakes, bank.coins(stakes.unit))
         top = int(scores.argmax())
         score = int(scores[top])
         if self.best and stakes.bound(score) > SLACK * self.best.p:
@@ -302,7 +326,7 @@ class _Search:
         if not self.looked:
             return Outcome.INCONCLUSIVE, Reason.NOTHING_READ
         for bank in self.banks:
-            if bank.scheme.codec_digest not in self.looked:
+            if bank.scheme.lens not in self.looked:
                 raise CodecMismatch(f"nothing was read for scheme {bank.scheme.name}")
         if self.family.correct(self.least) > self.threshold:
             return Outcome.INCONCLUSIVE, Reason.TOO_FEW_CODES

@@ -64,7 +64,7 @@ class Judge:
     def evidence(self, pixels: Pixels) -> Evidence:
         """What is read from the pixels (3, 8h, 8w)."""
         stakes = self.bank.stake(self.test, self._view(pixels))
-        return weigh(self.test, stakes, self.bank.coins[self.owner])
+        return weigh(self.test, stakes, self.bank.coins(stakes.unit)[self.owner])
 
     def message(self, pixels: Pixels) -> Message | None:
         """The number read from the pixels; None if the bank's marks carry none."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Trials:
-    """What is tried under one scheme; `views` counts those that the search may look at."""
+    """What is tried under one scheme of a model; `views` counts those that may be looked at."""
 
+    model: str
     scheme: str
     keys: int
     lists: int
@@ -40,6 +41,7 @@ class Family:
 
     def __str__(self) -> str:
         parts = (
-            f"{t.scheme}: {t.keys} keys x {t.lists} lists x {t.views} views" for t in self.trials
+            f"{t.model} {t.scheme}: {t.keys} keys x {t.lists} lists x {t.views} views"
+            for t in self.trials
         )
         return f"{self.size} trials ({'; '.join(parts)})"

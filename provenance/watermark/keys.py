@@ -83,22 +83,37 @@ def _integer(value: int) -> bytes:
 
 
 def values(key: Key, domain: Domain, n: int) -> NDArray[np.uint64]:
-    """The first n 64-bit values (n,) of a key in a domain; value i never depends on n."""
+    """The first n 64-bit values (n,) of a key in a domain."""
+    return values_at(key, domain, np.arange(n))
+
+
+def values_at(key: Key, domain: Domain, places: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """The 64-bit values (n,) at places (n,) from 0 on; what one is depends on no other."""
     start = blake2b(domain.encode(key), key=key.secret, person=b"countermark.coin")
-    blocks = []
-    for block in range(-(-n // VALUES_A_BLOCK)):
+    numbers, block = np.unique(places // VALUES_A_BLOCK, return_inverse=True)
+    digests = []
+    for number in numbers.tolist():
         digest = start.copy()
-        digest.update(_integer(block))
-        blocks.append(digest.digest())
-    return np.frombuffer(b"".join(blocks), dtype=">u8").astype(np.uint64)[:n]
+        digest.update(_integer(number))
+        digests.append(digest.digest())
+    told = np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, VALUES_A_BLOCK)
+    found: NDArray[np.uint64] = told[block, places % VALUES_A_BLOCK].astype(np.uint64)
+    return found
 
 
 def coins(key: Key, domain: Domain, n: int, gamma: float = 0.5) -> NDArray[np.bool_]:
     """Independent coins (n,), each true with probability floor(gamma * 2^64) / 2^64."""
+    return coins_at(key, domain, np.arange(n), gamma)
+
+
+def coins_at(
+    key: Key, domain: Domain, places: NDArray[np.integer], gamma: float = 0.5
+) -> NDArray[np.bool_]:
+    """The coins (n,) at places (n,) of those that `coins` tosses."""
     if not 0 < gamma < 1:
         raise ValueError(f"gamma must be between 0 and 1, not {gamma}")
     threshold = np.uint64(int(Fraction(gamma) * 2**64))
-    return values(key, domain, n) < threshold
+    return values_at(key, domain, places) < threshold
 
 
 def list_for(key: Key, request_id: str, lists: int) -> int:

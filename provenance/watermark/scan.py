@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -56,6 +56,17 @@ class Finder(Reader, Protocol):
 
     def find(self, pixels: Tensor) -> Tensor:
         """Log-probabilities (B, 64) that the grid of tokens starts at 8 top + left px."""
+
+
+@runtime_checkable
+class Sensing(Finder, Protocol):
+    """A codec whose reading has a part that others of its kind share, which is most of the work."""
+
+    def sense(self, pixels: Tensor) -> Tensor:
+        """Vectors (B, d, h, w) of pixels."""
+
+    def tell(self, vectors: Tensor) -> Reading:
+        """What `read` tells, from vectors."""
 
 
 @dataclass(frozen=True)

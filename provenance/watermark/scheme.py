@@ -9,15 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from provenance.watermark.colouring import Colouring, green
 from provenance.watermark.errors import CodecMismatch
-from provenance.watermark.keys import Domain, Key, coins
+from provenance.watermark.keys import Domain, Key, coins_at
 
 Bools = NDArray[np.bool_]
+
+
+class Lens(NamedTuple):
+    """How a picture is read: with which codec, at how many scales."""
+
+    codec_digest: bytes
+    scales: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,11 @@ class Scheme:
         if not all(0 < worth <= 1 for worth in self.worth):
             raise ValueError(f"a worth is above 0 and at most 1: {self.worth}")
 
+    @property
+    def lens(self) -> Lens:
+        """What its marks are read through."""
+        return Lens(self.codec_digest, self.scales)
+
     def check_codec(self, digest: bytes) -> None:
         """Raise CodecMismatch unless tokens of this codec are what the scheme colours."""
         if digest != self.codec_digest:
@@ -53,11 +66,21 @@ class Scheme:
 
     def green(self, key: Key, list_index: int, scale: int = 0) -> Bools:
         """The green codes (V,) of one list at one scale."""
-        return green(self.colouring, self._coins(key, list_index, scale))
+        every = np.arange(self.colouring.units)
+        return green(self.colouring, self._coins(key, list_index, scale, every))
 
     def coins(self, key: Key, list_index: int) -> Bools:
         """The coins of one list, scale after scale (scales * units,)."""
-        return np.concatenate([self._coins(key, list_index, s) for s in range(self.scales)])
+        return self.coins_at(key, list_index, np.arange(self.joint.units))
+
+    def coins_at(self, key: Key, list_index: int, units: NDArray[np.integer]) -> Bools:
+        """The coins (n,) of some units (n,) of one list, numbered scale after scale."""
+        scales, places = np.divmod(units, self.colouring.units)
+        out = np.zeros(len(units), bool)
+        for scale in np.unique(scales).tolist():
+            here = scales == scale
+            out[here] = self._coins(key, list_index, scale, places[here])
+        return out
 
     @cached_property
     def joint(self) -> Colouring:
@@ -71,8 +94,8 @@ class Scheme:
             units=one.units * self.scales,
         )
 
-    def _coins(self, key: Key, list_index: int, scale: int) -> Bools:
+    def _coins(self, key: Key, list_index: int, scale: int, places: NDArray[np.integer]) -> Bools:
         if not (0 <= list_index < self.lists and 0 <= scale < self.scales):
             raise ValueError(f"scheme {self.name} has no list {list_index} at scale {scale}")
         domain = Domain(self.name, self.model, self.codec_digest, list_index, scale, self.stream)
-        return coins(key, domain, self.colouring.units, self.colouring.gamma)
+        return coins_at(key, domain, places, self.colouring.gamma)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from provenance.database import snapshot, transaction
 from provenance.manifest.container import sniff
 from provenance.pictures import OWNER
 from tests.api.installations import Installed, installed
-from tests.api.toy_worker import png, upload
+from tests.api.toy_worker import MODEL, announce, png, upload
 
 RAW = {"Content-Type": "image/png", "Prefer": "wait=30"}
 JPEG, WEBP = b"\xff\xd8\xff\xe0 jpeg", b"RIFF\x04\0\0\0WEBP webp"
@@ -198,6 +199,17 @@ def test_a_picture_is_marked(here: Installed) -> None:
     assert file.content.startswith(png("")[:8])
     unknown = here.client.post("/v1/marks?model=x", content=upload("a"), headers=here.key() | RAW)
     assert unknown.status_code == 404
+
+
+def test_a_model_that_marks_no_uploads_says_so_at_the_door(here: Installed) -> None:
+    announce(here.engine, [replace(MODEL, name="scales", uploads=False)])
+    listed = here.client.get("/v1/models", headers=here.key()).json()["data"]
+    assert {one["id"]: one["uploads"] for one in listed}["scales"] is False
+    asked = here.client.post(
+        "/v1/marks?model=scales", content=upload("a"), headers=here.key() | RAW
+    )
+    assert (asked.status_code, asked.json()["errors"][0]["field"]) == (422, "model")
+    assert "cannot mark uploads" in asked.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])

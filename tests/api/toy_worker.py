@@ -71,7 +71,8 @@ BANNED = {
 SLOW = "slowly"  # a prompt with this word is drawn in steps, with previews
 _LOOK = 0.01  # seconds between two looks for work
 _SPEAK = 10.0  # seconds between two announcements
-MODEL = Model("icons-128", "icons", SIDE, "Apache-2.0", "05" * 32, ("lexical", "swap", "both"))
+MARKS = ("lexical", "swap", "both")
+MODEL = Model("icons-128", "icons", SIDE, "Apache-2.0", "05" * 32, MARKS, uploads=True)
 
 
 def png(text: str) -> bytes:
@@ -262,7 +263,12 @@ class ToyWorker:
                 "entries": list(verdict.entries),
             },
             "findings": {name: _plain(one) for name, one in vars(verdict.findings).items() if one},
-            "mark": {"outcome": "not detected", "p_corrected": 1.0},
+            "mark": {
+                "outcome": "not detected",
+                "p_corrected": 1.0,
+                "models": ["icons-128", "other"],
+                "models_left_out": {"torn": "it cannot be loaded"},
+            },
             "manifest": _reading(data),
             "overlays": [
                 {"name": "mark", "says": "where", "media": "image/png", "sha256": overlay.hex()}

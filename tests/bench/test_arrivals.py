@@ -1,6 +1,7 @@
 import pytest
 
-from bench.arrivals import BATCH, Arrivals, Measured
+from bench.arrivals import Arrivals, Measured
+from bench.speed import BATCH
 
 
 def test_requests_come_by_the_clock_and_are_taken_once() -> None:

@@ -6,6 +6,9 @@ import pytest
 from generators.catalog import BadWeights
 from generators.imported import Card, NotCommercial, check_commercial, read_card, spec_of
 
+READ = {"config.json": "33" * 32, "tokenizer.json": "44" * 32, "model.safetensors": "55" * 32}
+TEXT = {"prompts": "text", "classes": 0, "encoder": READ, "encoder_licence": "Apache-2.0"}
+
 
 def card(**other: object) -> Card:
     """A card of a LlamaGen that was never measured."""
@@ -39,6 +42,29 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
         read_card(place.rename(tmp_path / "other"))
 
 
+def test_a_card_of_the_first_form_is_read_as_one_by_class(tmp_path: Path) -> None:
+    told = json.loads(card().text())
+    for new in ("prompts", "encoder", "encoder_licence"):
+        del told[new]
+    place = tmp_path / "toy"
+    place.mkdir()
+    (place / "card.json").write_text(json.dumps({**told, "form": "countermark-model/1"}))
+    assert read_card(place) == card(form="countermark-model/1")
+    assert not read_card(place).by_text
+
+
+def test_a_card_by_text_is_read_as_it_was_written(tmp_path: Path) -> None:
+    place = tmp_path / "toy"
+    place.mkdir()
+    (place / "card.json").write_bytes(card(**TEXT).text())
+    assert read_card(place) == card(**TEXT)
+    spec = spec_of(read_card(place), place, commercial=False)
+    assert spec.draws == "what a text says, 256 px"
+    assert spec.licence == "MIT (weights), Apache-2.0 (text encoder)"
+    assert spec_of(card(), place, commercial=False).draws == "one of 5 classes, by number, 256 px"
+    assert spec_of(card(), place, commercial=False).licence == "MIT"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -46,6 +72,13 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
         (b"[]", "is no card of the form"),
         (json.dumps({"form": "countermark-model/1"}).encode(), "is no card of a model"),
         (card(layout="gan").text(), "not known"),
+        (card(form="countermark-model/3").text(), "is no card of the form"),
+        (card(prompts="speech").text(), "files that read its prompts"),
+        (card(encoder=READ).text(), "files that read its prompts"),
+        (card(**{**TEXT, "encoder": {}}).text(), "files that read its prompts"),
+        (card(**{**TEXT, "encoder": {**READ, "../card.json": ""}}).text(), "files that read its"),
+        (card(**{**TEXT, "encoder": None}).text(), "is no card of a model"),
+        (card(**{**TEXT, "encoder": [*READ]}).text(), "is no card of a model"),
     ],
 )
 def test_what_is_no_card_is_refused(text: bytes, says: str, tmp_path: Path) -> None:
@@ -59,6 +92,10 @@ def test_only_licences_known_to_allow_it_are_commercial() -> None:
     for licence in ("CC-BY-NC-4.0", "nvidia", "", "mit or so"):
         with pytest.raises(NotCommercial, match="not known to allow commercial use"):
             check_commercial(card(licence=licence))
+    check_commercial(card(**TEXT))
+    for licences in ({"licence": "nvidia"}, {"encoder_licence": "nvidia"}, {"encoder_licence": ""}):
+        with pytest.raises(NotCommercial, match="not known to allow commercial use"):
+            check_commercial(card(**{**TEXT, **licences}))
 
 
 def test_scales_that_are_never_read_rightly_still_weigh_a_little(tmp_path: Path) -> None:

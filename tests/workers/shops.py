@@ -10,16 +10,16 @@ from pathlib import Path
 from threading import Event
 
 from generators.catalog import Generator
-from provenance import jobs, pictures
+from provenance import jobs, pictures, policies
 from provenance.blobs import Blobs
 from provenance.database import snapshot, transaction
 from provenance.jobs import Job, Wish
 from provenance.pictures import OWNER
 from provenance.wishes import Generate, Mark, Verify
 from tests.workers.toys import generator
-from workers.drawing import Studio
 from workers.folder import DataFolder, make, open_folder
 from workers.inventory import take_inventory
+from workers.studio import Studio
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,19 @@ class Shop:
         """A queued job."""
         with transaction(self.folder.engine) as session:
             return jobs.ask(session, wish, now=datetime.now(UTC))
+
+    def ban(self, **more: object) -> None:
+        """A policy for all tenants and models that bans guns."""
+        concept = {"name": "gun", "phrases": ["a gun"], "action": "refuse", **more}
+        with transaction(self.folder.engine) as session:
+            policies.make(
+                session,
+                {"concepts": [concept]},
+                tenant=policies.EVERY,
+                model=policies.EVERY,
+                author="test",
+                now=datetime.now(UTC),
+            )
 
     def read(self, job: Job) -> Job:
         """The job as it is now."""

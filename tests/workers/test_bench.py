@@ -14,7 +14,7 @@ from provenance.watermark.search import QUICK
 from tests.workers.toys import key
 from tests.workers.uploads import photograph, toy
 from workers.bench import Pictures, check_runs, robustness
-from workers.mark import mark
+from workers.mark import Sought, mark
 from workers.verify import verify
 
 
@@ -22,7 +22,13 @@ def test_a_score_is_the_p_that_verify_states(tmp_path: Path) -> None:
     _, marker = toy(tmp_path)
     one = key()
     png = mark(
-        photograph(), name="it", marker=marker, key=one, keys=[one], number=1, distance=None
+        photograph(),
+        name="it",
+        marker=marker,
+        sought=Sought(marker, [one]),
+        key=one,
+        number=1,
+        distance=None,
     ).file
     pictures = [read_image(png, name="it"), read_image(photograph(seed=1), name="it")]
     attacks = [find("none"), find("noise-0.3")]
@@ -30,7 +36,7 @@ def test_a_score_is_the_p_that_verify_states(tmp_path: Path) -> None:
     table = robustness(
         pictures,
         attacks,
-        marker=marker,
+        marks=marker,
         keys=[one],
         plan=QUICK,
         method="ours",
@@ -44,7 +50,7 @@ def test_a_score_is_the_p_that_verify_states(tmp_path: Path) -> None:
     assert [threshold.name for threshold in table.thresholds] == ["p <= 0.001", "p <= 1e-06"]
     copies = [encode_png(attacked(picture, attacks[0], seed=0)) for picture in pictures]
     stated = [
-        verify(copy, name="it", marker=marker, keys=[one], plan=QUICK).mark.corrected
+        verify(copy, name="it", marks=marker, keys=[one], plan=QUICK).mark.corrected
         for copy in copies
     ]
     assert clean.median == pytest.approx(np.mean([-math.log10(p) for p in stated]))

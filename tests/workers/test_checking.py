@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 from starlette.responses import Response
 
-from generators.catalog import Spec
 from provenance import jobs, pictures
 from provenance.blobs import Digest
 from provenance.callers import Quota
@@ -34,8 +33,10 @@ from tests.workers.toy_catalog import MARKS
 from tests.workers.toy_reader import CALL, DIE, EAT, HANG, PEEK
 from tests.workers.uploads import flat, photograph, toy
 from workers import checking
+from workers import desk as desk_
 from workers.access import add_tenant
-from workers.checking import Desk, check_next, open_desk
+from workers.checking import check_next
+from workers.desk import Desk, open_desk
 from workers.drawing import draw_next
 from workers.station import Station
 
@@ -53,22 +54,21 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def desk(shop: Shop) -> Iterator[Desk]:
     """A desk whose child reads what the shop draws."""
     with pytest.MonkeyPatch.context() as patch:
-        yield from staffed(shop, patch, shop.studio.generator("toy").spec)
+        yield from staffed(shop, patch)
 
 
 @pytest.fixture
 def marking(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk whose child marks uploads."""
-    spec, marker = toy(shop.folder.path)
+    _, marker = toy(shop.folder.path)
     monkeypatch.setenv(MARKS, "yes")
-    monkeypatch.setattr(checking, "load_marker", lambda name: marker)
-    yield from staffed(shop, monkeypatch, spec)
+    monkeypatch.setattr(desk_, "load_marker", lambda name: marker)
+    yield from staffed(shop, monkeypatch)
 
 
-def staffed(shop: Shop, patch: pytest.MonkeyPatch, spec: Spec) -> Iterator[Desk]:
+def staffed(shop: Shop, patch: pytest.MonkeyPatch) -> Iterator[Desk]:
     data = shop.folder.path
     patch.setenv("COUNTERMARK_DATA", str(data))
-    patch.setattr(checking, "GENERATORS", {"toy": spec})
     settings = replace(read_settings({}, data), checkers=1)
     reader = "tests.workers.toy_reader"
     made = open_desk(Station(settings, shop.folder, shop.blobs, shop.studio.stop, reader))

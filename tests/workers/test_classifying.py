@@ -26,7 +26,7 @@ def marker() -> Marker:
 
 @cache
 def classifier() -> Classifier:
-    return load_classifier(marker())
+    return load_classifier([marker()])
 
 
 def drawn(seed: int) -> Pixels:
@@ -86,4 +86,4 @@ def test_without_the_statistics_of_the_trace_nothing_is_answered(
 ) -> None:
     monkeypatch.setattr(trace, "WEIGHTS", tmp_path)
     with pytest.raises(BadTrace, match=r"trace-icons-128\.json"):
-        load_classifier(marker())
+        load_classifier([marker()])

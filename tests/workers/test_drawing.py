@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from provenance import jobs, pictures, policies, previews
+from provenance import jobs, pictures, previews
 from provenance.blobs import Blobs, Digest, Unreachable
 from provenance.callers import Quota
 from provenance.counts import Tally
@@ -258,7 +258,7 @@ def test_a_picture_leaves_in_the_format_that_was_asked_for(shop: Shop, kind: str
     assert isinstance(record, PictureRecord)
     assert bytes(record.file) == bytes(picture.blob) == sha256(file).digest()
     marker, key = generator(shop.folder.path)[1], shop.folder.keyring.marks().active("local")
-    found = verify(file, name="it", marker=marker, keys=[key], plan=QUICK).mark
+    found = verify(file, name="it", marks=marker, keys=[key], plan=QUICK).mark
     assert number(found.corrected) == number(picture.facts["p_corrected"])
 
 
@@ -303,21 +303,8 @@ def test_blobs_that_do_not_answer_cost_a_job_no_attempt(shop: Shop) -> None:
     assert shop.read(job).state is State.DONE
 
 
-def ban(shop: Shop, **more: object) -> None:
-    concept = {"name": "gun", "phrases": ["a gun"], "action": "refuse", **more}
-    with transaction(shop.folder.engine) as session:
-        policies.make(
-            session,
-            {"concepts": [concept]},
-            tenant=policies.EVERY,
-            model=policies.EVERY,
-            author="test",
-            now=datetime.now(UTC),
-        )
-
-
 def test_a_banned_prompt_fails_its_own_job_with_reasons(shop: Shop) -> None:
-    ban(shop)
+    shop.ban()
     jobs_ = [shop.draw("a g-u-n"), shop.draw("a cat")]
     draw_next(shop.studio)
     refused, drawn = (shop.read(one) for one in jobs_)
@@ -338,7 +325,7 @@ def test_a_banned_prompt_fails_its_own_job_with_reasons(shop: Shop) -> None:
 
 def test_a_policy_counts_from_the_next_drawing_on_without_a_restart(shop: Shop) -> None:
     job = shop.draw("a gun")
-    ban(shop)
+    shop.ban()
     draw_next(shop.studio)
     assert shop.read(job).fault is Fault.BANNED
 
@@ -353,7 +340,7 @@ def test_a_policy_counts_from_the_next_drawing_on_without_a_restart(shop: Shop) 
 def test_a_policy_that_cannot_be_applied_fails_every_job(
     shop: Shop, more: dict[str, object], says: str
 ) -> None:
-    ban(shop, **more)
+    shop.ban(**more)
     job = shop.draw("a cat")
     draw_next(shop.studio)
     found = shop.read(job)

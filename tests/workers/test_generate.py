@@ -39,11 +39,11 @@ def test_what_is_generated_is_verified_with_its_key_and_no_other(
     toy, marker = generator(tmp_path)
     made = generate(toy, marker, [Request("grey", 3)], How(kind, key(), unerased))[0]
     assert made.finding.corrected <= TARGET
-    found = verify(made.file, name="it", marker=marker, keys=[key()], plan=QUICK).mark
+    found = verify(made.file, name="it", marks=marker, keys=[key()], plan=QUICK).mark
     assert found.outcome is Outcome.DETECTED
     assert found.match is not None
     assert found.match.key_id == key().key_id
-    other = verify(made.file, name="it", marker=marker, keys=[key(b"o" * 32)], plan=QUICK).mark
+    other = verify(made.file, name="it", marks=marker, keys=[key(b"o" * 32)], plan=QUICK).mark
     assert other.outcome is Outcome.NOT_DETECTED
 
 
@@ -124,7 +124,7 @@ def test_an_unmarked_picture_is_not_detected_by_the_widest_search(tmp_path: Path
     file = BytesIO()
     grey = rng.integers(0, 256, (16, 16, 1), np.uint8).repeat(8, 0).repeat(8, 1).repeat(3, 2)
     Image.fromarray(grey).save(file, "PNG")
-    found = verify(file.getvalue(), name="it", marker=marker, keys=[key()], plan=FULL)
+    found = verify(file.getvalue(), name="it", marks=marker, keys=[key()], plan=FULL)
     assert found.mark.outcome is Outcome.NOT_DETECTED
     assert found.mark.family.size == len(marker.banks([key()])) * 8 * FULL.looks
     assert found.cost.views <= FULL.looks
@@ -137,7 +137,7 @@ def test_the_mark_is_read_back_from_the_file_as_it_is_encoded(tmp_path: Path, ki
     made = generate(toy, marker, [Request("grey", 3)], how)[0]
     assert sniff(made.file) == how.encoding.media
     assert made.file == how.encoding.encode(as_pixels(made))
-    found = verify(made.file, name="it", marker=marker, keys=[key()], plan=QUICK).mark
+    found = verify(made.file, name="it", marks=marker, keys=[key()], plan=QUICK).mark
     assert found == made.finding
 
 

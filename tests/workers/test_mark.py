@@ -19,7 +19,7 @@ from provenance.watermark.search import FULL, QUICK
 from tests.workers.toys import generator, key
 from tests.workers.uploads import flat, jpeg, photograph, toy
 from workers.generate import How, WeakMark, generate, unerased
-from workers.mark import MarkedUpload, check_found, mark
+from workers.mark import MarkedUpload, Sought, check_found, mark
 from workers.marking import UPLOADS, Kind, Marker
 from workers.verify import verify
 
@@ -30,7 +30,15 @@ def marked(
     data: bytes, marker: Marker, own: Key | None = None, number: int = NO_NUMBER
 ) -> MarkedUpload:
     own = own or key()
-    return mark(data, name="it", marker=marker, key=own, keys=[own], number=number, distance=None)
+    return mark(
+        data,
+        name="it",
+        marker=marker,
+        sought=Sought(marker, [own]),
+        key=own,
+        number=number,
+        distance=None,
+    )
 
 
 @pytest.mark.parametrize(("height", "width", "kind"), [(128, 128, "PNG"), (203, 150, "JPEG")])
@@ -40,12 +48,12 @@ def test_a_marked_upload_is_verified_with_its_key_and_no_other(
     _, marker = toy(tmp_path)
     data = photograph(height, width, kind=kind)
     made = marked(data, marker)
-    found = verify(made.file, name="it", marker=marker, keys=[key()], plan=FULL).mark
+    found = verify(made.file, name="it", marks=marker, keys=[key()], plan=FULL).mark
     assert found.outcome is Outcome.DETECTED
     assert found.match is not None
     assert (found.match.scheme, found.match.key_id) == (UPLOADS, key().key_id)
     assert (found.match.list_index, found) == (made.list_index, made.verified.mark)
-    other = verify(made.file, name="it", marker=marker, keys=[key(b"o" * 32)], plan=FULL).mark
+    other = verify(made.file, name="it", marks=marker, keys=[key(b"o" * 32)], plan=FULL).mark
     assert other.outcome is Outcome.NOT_DETECTED
     before, after = read_image(data, name="it"), read_image(made.file, name="it")
     assert LIMIT <= psnr(before, after) == made.marked.psnr < 100
@@ -65,7 +73,7 @@ def test_a_number_is_read_back_from_the_file_and_from_a_copy_in_jpeg(tmp_path: P
     made = marked(photograph(), marker, number=NUMBER)
     assert made.number == NUMBER
     for data in (made.file, jpeg(made.file)):
-        found = verify(data, name="it", marker=marker, keys=[key()], plan=FULL).mark
+        found = verify(data, name="it", marks=marker, keys=[key()], plan=FULL).mark
         assert found.match is not None
         assert found.match.number == NUMBER
     assert made.file == marked(photograph(), marker, number=NUMBER).file
@@ -95,7 +103,13 @@ def test_a_distance_is_told_between_the_original_and_what_is_marked(tmp_path: Pa
     _, marker = toy(tmp_path)
     one = key()
     made = mark(
-        photograph(), name="it", marker=marker, key=one, keys=[one], number=1, distance=psnr
+        photograph(),
+        name="it",
+        marker=marker,
+        sought=Sought(marker, [one]),
+        key=one,
+        number=1,
+        distance=psnr,
     )
     assert made.perceptual == made.marked.psnr
 
@@ -122,8 +136,8 @@ def test_a_mark_that_verify_does_not_find_is_not_given_out(tmp_path: Path) -> No
             photograph(),
             name="it",
             marker=marker,
+            sought=Sought(marker, [key(b"o" * 32)]),
             key=key(),
-            keys=[key(b"o" * 32)],
             number=NO_NUMBER,
             distance=None,
         )
@@ -132,7 +146,7 @@ def test_a_mark_that_verify_does_not_find_is_not_given_out(tmp_path: Path) -> No
 def test_the_mark_of_a_drawing_is_not_taken_for_that_of_an_upload(tmp_path: Path) -> None:
     artist, marker = generator(tmp_path)
     drawing = generate(artist, marker, [Request("grey", 3)], How(Kind.LEXICAL, key(), unerased))[0]
-    verified = verify(drawing.file, name="it", marker=marker, keys=[key()], plan=QUICK)
+    verified = verify(drawing.file, name="it", marks=marker, keys=[key()], plan=QUICK)
     with pytest.raises(WeakMark, match="another mark of ours already, lexical/1"):
         check_found(verified, UPLOADS, key())
     check_found(verified, "lexical/1", key())
@@ -157,7 +171,7 @@ def test_the_mark_and_number_are_in_the_file_as_it_is_encoded(
     made = encoded(photograph(), marker, written)
     assert sniff(made.file) == written.media
     assert made.file == written.encode(made.marked.pixels)
-    found = verify(made.file, name="it", marker=marker, keys=[key()], plan=FULL).mark
+    found = verify(made.file, name="it", marks=marker, keys=[key()], plan=FULL).mark
     assert found.match is not None
     assert (found, found.match.number) == (made.verified.mark, NUMBER)
 
@@ -182,8 +196,8 @@ def encoded(data: bytes, marker: Marker, written: Encoding) -> MarkedUpload:
         data,
         name="it",
         marker=marker,
+        sought=Sought(marker, [key()]),
         key=key(),
-        keys=[key()],
         number=NUMBER,
         distance=None,
         encoding=written,

@@ -106,7 +106,7 @@ def test_a_labelled_picture_is_intact_and_its_mark_was_read_under_the_label(
     _, marker = generator(tmp_path)
     keys = folder.keyring.marks().keys
     with open_library(folder) as library:
-        judged = judge(one.file, name="it", marker=marker, keys=keys, plan=QUICK, library=library)
+        judged = judge(one.file, name="it", marks=marker, keys=keys, plan=QUICK, library=library)
     assert judged.verdict.outcome is Outcome.INTACT
     own = folder.keyring.marks().active(TENANT)
     plain = generate(*generator(tmp_path), [Request("grey", 3)], How(Kind.LEXICAL, own, unerased))[

@@ -71,9 +71,9 @@ def test_icons_are_drawn_marked_and_verified_from_their_file() -> None:
     marked = generate(drawing, marker, [request], How(Kind.TRADE, key, lambda request: Unerased()))[
         0
     ]
-    seen = verify(marked.file, name="apple", marker=marker, keys=[key], plan=QUICK)
+    seen = verify(marked.file, name="apple", marks=marker, keys=[key], plan=QUICK)
     assert seen.mark.match is not None
     assert seen.mark.match.model == "icons-128-scales"
-    other = verify(marked.file, name="apple", marker=marker, keys=[toys.key(b"o" * 32)], plan=QUICK)
+    other = verify(marked.file, name="apple", marks=marker, keys=[toys.key(b"o" * 32)], plan=QUICK)
     assert other.mark.match is None
     assert torch.is_tensor(drawing.codec.codes.vectors)

@@ -32,7 +32,7 @@ from workers.erasing import Erased
 from workers.examine import open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
 from workers.generate import How, Marked, generate, unerased
-from workers.mark import MarkedUpload, mark
+from workers.mark import MarkedUpload, Sought, mark
 from workers.marking import UPLOADS, Kind, Marker
 from workers.seal import Sealed, Untrusted, seal, seal_upload
 from workers.softbinding import shown
@@ -75,7 +75,7 @@ def judged(folder: DataFolder, marker: Marker, data: bytes) -> Judged:
     """What verifying the bytes tells."""
     keys = folder.keyring.marks().keys
     with open_library(folder) as library:
-        return judge(data, name="it", marker=marker, keys=keys, plan=QUICK, library=library)
+        return judge(data, name="it", marks=marker, keys=keys, plan=QUICK, library=library)
 
 
 def saved(picture: Image.Image, kind: str) -> bytes:
@@ -216,7 +216,13 @@ def uploaded(
     key, signer = keys.active(TENANT), load_claim_signer(folder, now=now)
     trust = load_trust(folder, now=now)
     made = mark(
-        data, name="it", marker=marker, key=key, keys=keys.keys, number=number, distance=None
+        data,
+        name="it",
+        marker=marker,
+        sought=Sought(marker, keys.keys),
+        key=key,
+        number=number,
+        distance=None,
     )
     return seal_upload(
         folder,
@@ -234,7 +240,7 @@ def judged_upload(folder: DataFolder, tmp_path: Path, data: bytes) -> Judged:
     """What verifying the bytes tells, searched as uploads are."""
     marker, keys = toy(tmp_path)[1], folder.keyring.marks().keys
     with open_library(folder) as library:
-        return judge(data, name="it", marker=marker, keys=keys, plan=STANDARD, library=library)
+        return judge(data, name="it", marks=marker, keys=keys, plan=STANDARD, library=library)
 
 
 def test_an_upload_is_recorded_as_marked_on_request_and_its_file_says_so(
@@ -284,7 +290,13 @@ def test_a_number_of_no_record_is_said_to_be(folder: DataFolder, tmp_path: Path)
     keys = folder.keyring.marks()
     key = keys.active(TENANT)
     made = mark(
-        photograph(), name="it", marker=marker, key=key, keys=[key], number=7, distance=None
+        photograph(),
+        name="it",
+        marker=marker,
+        sought=Sought(marker, [key]),
+        key=key,
+        number=7,
+        distance=None,
     )
     found = judged_upload(folder, tmp_path, made.file).verdict
     assert (found.outcome, found.entries) == (Outcome.MARKED, ())

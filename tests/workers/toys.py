@@ -105,6 +105,7 @@ def generator(folder: Path, *, sure: float = 0.0, levels: int = CODES) -> tuple[
         pairs=str(pairs),
         build_model=lambda weights, device: model,
         build_codec=lambda *weights: codec,
+        uploads=True,
     )
     return Generator("toy", spec, model, codec), Marker("toy", spec, codec)
 

@@ -29,13 +29,14 @@ from provenance.watermark.embeddability import CannotCarry
 from provenance.watermark.keys import Key
 from workers.accusing import accuse
 from workers.bench import Pictures, check_runs, robustness
+from workers.brought import install_models
 from workers.classifying import load_classifier
 from workers.commands import Usage, member_options
 from workers.commands.verify import PLANS
 from workers.folder import TENANT, data_folder, load_keys
 from workers.generate import WeakMark
-from workers.mark import mark
-from workers.marking import Marker, load_marker
+from workers.mark import Sought, mark
+from workers.marking import Marker, load_marker, load_markers
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SMALLEST = 64  # px a side: of less, some attacks leave hardly a token
@@ -67,7 +68,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     chosen, plan = preset(options.preset), PLANS[options.search]
     attacks = chosen.attacks()
     files = images(options.images, options.limit)
-    known, marker = load_keys(data_folder(os.environ)), load_marker(options.model)
+    install_models(data_folder(os.environ))
+    known, marks = load_keys(data_folder(os.environ)), load_markers()
+    marker = load_marker(options.model)
     check_runs(attacks)
     options.out.mkdir(parents=True, exist_ok=True)
     method, refused = f"marks found in {options.images.resolve().name}", list[str]()
@@ -78,8 +81,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 files,
                 options.out / "marked",
                 marker=marker,
+                sought=Sought(marks, known.keys),
                 key=known.active(TENANT),
-                keys=known.keys,
                 advance=lambda: bar.advance(task),
             )
             method = f"{marker.posthoc.scheme.name} of {marker.name}, {nearest:.1f} dB at the least"
@@ -87,7 +90,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         table = robustness(
             Pictures(files),
             attacks,
-            marker=marker,
+            marks=marks,
             keys=known.keys,
             plan=plan,
             method=f"{method}, {plan.name} search",
@@ -106,7 +109,7 @@ def run_forensics(options: argparse.Namespace, console: Console) -> int:
     """The share of real photographs that is accused after each treatment."""
     files = images(options.photographs, options.limit)
     marker = load_marker(next(iter(GENERATORS)))
-    classifier = load_classifier(marker, options.member, options.calibration)
+    classifier = load_classifier([marker], options.member, options.calibration)
     rows = RichTable()
     for column in ("photographs that were", "judged", "accused", "95 % interval", "out of scope"):
         rows.add_column(column)
@@ -155,8 +158,8 @@ def marked(
     folder: Path,
     *,
     marker: Marker,
+    sought: Sought,
     key: Key,
-    keys: Sequence[Key],
     advance: Callable[[], None],
 ) -> tuple[list[Path], list[str], float]:
     """The marked files written to a folder, why others are not among them, and the least PSNR.
@@ -171,8 +174,8 @@ def marked(
                 read_file(file),
                 name=file.name,
                 marker=marker,
+                sought=sought,
                 key=key,
-                keys=keys,
                 number=number,
                 distance=None,
             )

@@ -99,7 +99,7 @@ def run_appeal(options: argparse.Namespace, console: Console) -> int:
 def run_check(options: argparse.Namespace, console: Console) -> int:
     """Judge every appeal; 1 if any is judged wrongly."""
     classifier = load_classifier(
-        load_marker(next(iter(GENERATORS))), options.member, options.calibration
+        [load_marker(next(iter(GENERATORS)))], options.member, options.calibration
     )
     with open_folder(data_folder(os.environ)) as folder:
         count = len(appeals.read_appeals(folder.path / APPEALS))

@@ -24,12 +24,12 @@ from provenance.pki import TEST_ORGANIZATION
 from provenance.policies import effective
 from provenance.reasons import tell
 from provenance.robustness.attacks import Attack, find
+from workers.brought import install_models
 from workers.commands import Usage
 from workers.eraser import Eraser
 from workers.erasing import Banned, Kept, Refused, draw_kept
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
 from workers.generate import How, Marked, check_carries, unerased
-from workers.importing import install_models
 from workers.marking import Kind, Marker
 from workers.outfile import add_quality, encoding
 from workers.seal import Sealed, seal
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     written = encoding(options.out, options.quality)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     with open_folder(data_folder(os.environ)) as folder:
-        install_models(folder)
+        install_models(folder.path)
         how = find_model(options.model).sampling
         requests = [Request(options.prompt, seed + n, how) for n in range(options.count)]
         key = folder.keyring.marks().active(TENANT)

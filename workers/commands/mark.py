@@ -16,10 +16,11 @@ from provenance.files import write_file
 from provenance.image import read_file, read_image
 from provenance.manifest.read import read_parent
 from provenance.watermark.keys import Key
+from workers.brought import install_models
 from workers.commands import Usage
 from workers.folder import TENANT, data_folder, load_claim_signer, load_trust, open_folder
-from workers.mark import MarkedUpload, mark
-from workers.marking import load_marker
+from workers.mark import MarkedUpload, Sought, mark
+from workers.marking import load_marker, load_markers
 from workers.outfile import add_quality, encoding
 from workers.perceptual import installed
 from workers.seal import Sealed, seal_upload
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     file, out = options.file, options.out
     written, data = encoding(out, options.quality), checked(file, out)
     with open_folder(data_folder(os.environ)) as folder:
+        install_models(folder.path)
         known, now = folder.keyring.marks(), datetime.now(UTC)
         key = find(known.keys, options.key) if options.key else known.active(TENANT)
         signer, trust = load_claim_signer(folder, now=now), load_trust(folder, now=now)
@@ -54,8 +56,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 data,
                 name=str(file),
                 marker=marker,
+                sought=Sought(load_markers(), known.keys),
                 key=key,
-                keys=known.keys,
                 number=number,
                 distance=installed(),
                 encoding=written,

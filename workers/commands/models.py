@@ -11,10 +11,11 @@ from rich.console import Console
 from generators.catalog import BadWeights
 from generators.checkpoints.layouts import Layout
 from generators.imported import COMMERCIAL, PARTS, Card, read_card
+from workers.brought import MODELS
 from workers.commands import Usage
 from workers.folder import data_folder, open_folder
 from workers.importing import (
-    MODELS,
+    ENCODERS,
     Found,
     Wanted,
     check_licence,
@@ -23,9 +24,8 @@ from workers.importing import (
     fetched,
     keep,
     look,
-    measured,
-    pace,
 )
+from workers.trying import measured, pace
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,6 +39,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add.add_argument(
         "--licence", required=True, metavar="SPDX", help="of the weights, as their publisher says"
     )
+    add.add_argument(
+        "--text-encoder",
+        metavar="FOLDER|HUB-ID",
+        help="the T5 that a LlamaGen by text was trained with, as save_pretrained writes it",
+    )
+    add.add_argument("--encoder-licence", metavar="SPDX", help="of the text encoder")
     add.add_argument("--side", type=int, default=16, metavar="N", help="tokens a side, LlamaGen")
     add.add_argument("--heads", type=int, metavar="N", help="of a LlamaGen of no official size")
     add.add_argument("--weights", choices=list(PARTS), default="single", help="how they are kept")
@@ -55,6 +61,9 @@ def run_add(options: argparse.Namespace, console: Console) -> int:
     """Look, and unless it is a dry run, measure and keep."""
     if not 1 <= options.side <= 128:
         raise Usage(f"--side must be between 1 and 128, not {options.side}")
+    encoder, encoder_licence = options.text_encoder, options.encoder_licence
+    if (encoder is None) is not (encoder_licence is None):
+        raise Usage("--text-encoder and --encoder-licence are said together or not at all")
     name = options.name or Path(options.paths[0]).stem.lower().replace("_", "-")
     with open_folder(data_folder(os.environ)) as folder:
         check_name(folder, name)
@@ -67,6 +76,8 @@ def run_add(options: argparse.Namespace, console: Console) -> int:
             heads=options.heads,
             weights=options.weights,
             digest=options.sha256,
+            encoder=None if encoder is None else fetched(encoder, ENCODERS),
+            encoder_licence=encoder_licence or "",
         )
         found = look(wanted)
         check_licence(folder, found.card)
@@ -84,11 +95,17 @@ def describe(found: Found) -> str:
     """What was recognised, its memory and its speed."""
     card, seconds = found.card, pace(found)
     use = "allows commercial use" if card.commercial else "is not known to allow commercial use"
+    asked = "asked by text" if card.by_text else f"{card.classes} classes"
     return (
-        f"{card.name}: {card.layout}, {card.classes} classes, {card.side} px, "
+        f"{card.name}: {card.layout}, {asked}, {card.side} px, "
         f"{card.tokens} x {card.tokens} tokens; {card.memory / 1e6:.0f} MB of weights; about "
-        f"{seconds:.1f} s for the tokens of a picture; {card.licence} {use}"
+        f"{seconds:.1f} s for the tokens of a picture; {licences(card)} {use}"
     )
+
+
+def licences(card: Card) -> str:
+    """Of the weights, and with that of the text encoder if there is one."""
+    return " with ".join(card.licences.values())
 
 
 def run_list(options: argparse.Namespace, console: Console) -> int:
@@ -113,7 +130,7 @@ def line(card: Card) -> str:
     """What a card says, shortly."""
     shares = ", ".join(f"{share:.1%}" for share in card.read_back)
     return (
-        f"{card.name}  {card.layout}  {card.side} px  {card.licence}  read back {shares}  "
+        f"{card.name}  {card.layout}  {card.side} px  {licences(card)}  read back {shares}  "
         f"{card.seconds:g} s a picture  weights {card.transformer[:16]}...  added {card.added}"
     )
 

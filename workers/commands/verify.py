@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from generators.catalog import GENERATORS
 from provenance.errors import Unreadable
 from provenance.files import write_file
 from provenance.image import read_file
@@ -22,12 +21,12 @@ from provenance.verdict.page import MEANING
 from provenance.verdict.table import Verdict
 from provenance.watermark.search import FULL, QUICK, STANDARD
 from workers.attest import attest
+from workers.brought import install_models
 from workers.classifying import answer_json, load_classifier
 from workers.commands import Usage, member_options
 from workers.examine import open_library
 from workers.folder import DataFolder, data_folder, open_folder
-from workers.importing import install_models
-from workers.marking import load_marker
+from workers.marking import Markers, load_marker, load_markers
 from workers.softbinding import shown
 from workers.verify import Judged, Verified, judge
 
@@ -47,7 +46,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="of one FILE: sign the verdict, record it, and write it with its proof",
     )
     member_options(look)
-    look.add_argument("--model", default=next(iter(GENERATORS)), metavar="NAME")
+    look.add_argument("--model", metavar="NAME", help="whose marks alone are looked for")
     look.set_defaults(run=run)
 
 
@@ -56,10 +55,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.sign is not None and len(options.files) != 1:
         raise Usage("--sign is of the verdict about one FILE")
     with open_folder(data_folder(os.environ)) as folder, open_library(folder) as library:
-        install_models(folder)
-        keys = folder.keyring.marks().keys
-        marker, plan = load_marker(options.model), PLANS[options.search]
-        classifier = load_classifier(marker, options.member, options.calibration)
+        install_models(folder.path)
+        keys, plan = folder.keyring.marks().keys, PLANS[options.search]
+        markers = sought(options.model, console)
+        classifier = load_classifier(markers.by_name.values(), options.member, options.calibration)
         status, results = 0, []
         for file in options.files:
             try:
@@ -67,14 +66,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 found = judge(
                     data,
                     name=name,
-                    marker=marker,
+                    marks=markers,
                     keys=keys,
                     plan=plan,
                     library=library,
                     classifier=classifier,
                 )
             except Unreadable as e:
-                console.print(f"countermark: {e}", markup=False, highlight=False, soft_wrap=True)
+                warn(console, str(e))
                 status = 2
                 if options.json:
                     print(json.dumps({"file": str(file), "error": e.reason}))  # noqa: T201
@@ -84,12 +83,20 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 sign(folder, found, options.sign, console)
             status = max(status, 0 if is_ours(found.verdict) else 1)
             if options.json:
-                print(json.dumps(as_json(found, plan.name)))  # noqa: T201
+                print(json.dumps(as_json(found, plan.name, markers.left_out)))  # noqa: T201
     if results and not options.json:
         Console().print(table(results))
         seconds = sum(found.verified.cost.seconds for found in results)
         Console().print(f"{plan.name} search, {seconds:.1f} s", highlight=False)
     return status
+
+
+def sought(model: str | None, console: Console) -> Markers:
+    """The marks of one model or of all, which says of whose marks it cannot look for."""
+    markers = load_markers() if model is None else Markers([load_marker(model)])
+    for name, why in markers.left_out.items():
+        warn(console, f"marks of {name} are not looked for: {why}")
+    return markers
 
 
 def sign(folder: DataFolder, found: Judged, out: Path, console: Console) -> None:
@@ -109,7 +116,12 @@ def is_ours(verdict: Verdict) -> bool:
     return marked or findings.record.state is not RecordState.NONE
 
 
-def as_json(found: Judged, plan: str) -> dict[str, Any]:
+def warn(console: Console, text: str) -> None:
+    """One line about what could not be done."""
+    console.print(f"countermark: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def as_json(found: Judged, plan: str, left_out: Mapping[str, str]) -> dict[str, Any]:
     """One file's findings with plain values."""
     verdict, verified = found.verdict, found.verified
     return {
@@ -117,7 +129,7 @@ def as_json(found: Judged, plan: str) -> dict[str, Any]:
         "width": verified.width,
         "height": verified.height,
         **verdict_json(verdict),
-        "mark": mark_json(verified, plan),
+        "mark": mark_json(verified, plan, left_out),
         "classifier": None if found.answer is None else answer_json(found.answer),
     }
 
@@ -159,8 +171,8 @@ def finding_json(finding: Finding[Any]) -> dict[str, Any]:
     }
 
 
-def mark_json(found: Verified, plan: str) -> dict[str, Any]:
-    """The search for marks in all its numbers."""
+def mark_json(found: Verified, plan: str, left_out: Mapping[str, str]) -> dict[str, Any]:
+    """The search for marks in all its numbers; `left_out` says of models why they were not."""
     mark = found.mark
     match = mark.match
     return {
@@ -181,6 +193,8 @@ def mark_json(found: Verified, plan: str) -> dict[str, Any]:
         "geometry": match.geometry if match else None,
         "number": None if match is None or match.number is None else shown(match.number),
         "caveat": mark.caveat,
+        "models": sorted({trials.model for trials in mark.family.trials}),
+        "models_left_out": dict(left_out),
         "search": {
             "plan": plan,
             "views": found.cost.views,
@@ -205,7 +219,7 @@ def table(results: Sequence[Judged]) -> Table:
             check = finding.check
             state = str(finding.state)
             if name == "mark" and (match := found.verified.mark.match):
-                state += f" ({match.scheme}, key {match.key_id}, {match.key_state}"
+                state += f" ({match.model}, {match.scheme}, key {match.key_id}, {match.key_state}"
                 state += ")" if match.number is None else f", number {shown(match.number)})"
             limit = f" (threshold {check.threshold})" if check.threshold is not None else ""
             measured = f"{check.quantity}: {check.value}{limit}"

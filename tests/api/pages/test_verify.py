@@ -48,6 +48,11 @@ def test_a_recorded_picture_is_shown_with_numbers_records_and_downloads(member: 
     assert member.heading() == "Made here, and unchanged since."
     expect(member.page.locator(".verdict")).to_have_class("verdict good")
     expect(member.page.locator("table")).to_contain_text("entries with this digest: 1")
+    expect(member.page.locator("main")).to_contain_text(
+        "Marks of torn were not looked for: it cannot"
+    )
+    member.page.get_by_text("The search for marks in numbers").click()
+    expect(member.page.locator("dl").first).to_contain_text("icons-128, other")
     for name in ("Result as JSON", "Proof of the record", "Evidence pack (ZIP)"):
         with member.page.expect_download() as waiting:
             member.page.get_by_role("link", name=name).click()

@@ -172,8 +172,37 @@ def test_scales_are_scored_together_with_coins_of_their_own() -> None:
     finding = search(several, scheme=scales)
     assert finding.match is not None
     assert finding.match.evidence.green == finding.match.evidence.scored > 64
-    with pytest.raises(BadReading, match="scales"):
+    with pytest.raises(BadReading, match="1 readings for 3 scales"):
+        Bank(scales, KEYS).stake(Test.MARGIN, view(unmarked(0)))
+    with pytest.raises(CodecMismatch, match="at 1 scales"):
         search(view(unmarked(0)), scheme=scales)
+
+
+def test_models_that_share_a_codec_are_told_apart_by_their_scales() -> None:
+    """Each is judged by its own views alone, and pays for as many as were planned for it."""
+    scales = replace(SCHEME, model="scales-128", scales=2)
+    banks = [Bank(SCHEME, KEYS), Bank(scales, KEYS)]
+    parts = [unmarked(scale, (8, 8)) for scale in (0, 1)]
+    green = [scales.green(KEYS[1], 2, scale) for scale in (0, 1)]
+    marked = [np.where(g[t], t, t ^ 1) for g, t in zip(green, parts, strict=True)]
+    several = View(b"c" * 32, "as it is", tuple(map(Tokens, marked)))
+    planned = {SCHEME.lens: 3, scales.lens: 1}
+    finding = detect([view(unmarked(0)), several], banks, planned=planned)
+    assert finding.match is not None
+    assert (finding.match.model, finding.match.list_index) == ("scales-128", 2)
+    assert finding.family.size == len(KEYS) * SCHEME.lists * (3 + 1)
+    with pytest.raises(ValueError, match="more than the 1 views"):
+        detect([view(unmarked(0)), bare(scales), bare(scales)], banks, planned=planned)
+    with pytest.raises(CodecMismatch, match="nothing was read"):
+        detect([view(unmarked(0))], banks, planned=planned)
+    with pytest.raises(ValueError, match="at least one planned view"):
+        detect([several], banks, planned={scales.lens: 1})
+
+
+def bare(scheme: Scheme) -> View:
+    """An unmarked picture as this scheme reads it."""
+    readings = tuple(Tokens(unmarked(5 + scale, (8, 8))) for scale in range(scheme.scales))
+    return View(scheme.codec_digest, "as it is", readings)
 
 
 def test_scales_that_read_badly_count_less() -> None:
@@ -289,3 +318,13 @@ def test_every_p_and_match_is_that_of_the_plain_reference(
             expected.list_index,
             expected.geometry,
         )
+
+
+def test_coins_are_tossed_when_a_view_has_their_unit_and_stay_as_they_fell() -> None:
+    scheme = replace(SCHEME, scales=2)
+    bank = Bank(scheme, KEYS)
+    every = np.stack([scheme.coins(key, index) for key, index in bank.owners])
+    some, more = np.array([3, scheme.joint.units - 1]), np.array([0, 3, 5])
+    for units in (some, more, np.arange(scheme.joint.units)):
+        assert np.array_equal(bank.coins(units)[:, units], every[:, units])
+    assert np.array_equal(bank.coins(some), every)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.watermark.keys import Domain, Key, KeyState, coins, list_for, values
+from provenance.watermark.keys import Domain, Key, KeyState, coins, coins_at, list_for, values
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/watermark_keys.json").read_text())
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -75,6 +75,12 @@ def test_every_field_of_the_domain_changes_about_half_the_coins(other: Domain) -
 def test_tenants_and_epochs_have_coins_of_their_own(other: Key) -> None:
     changed = coins(KEY, DOMAIN, 4096) != coins(other, DOMAIN, 4096)
     assert 0.45 < changed.mean() < 0.55
+
+
+def test_some_coins_are_those_that_all_are_tossed_with() -> None:
+    places = np.array([4095, 0, 17, 17, 8, 1])
+    assert np.array_equal(coins_at(KEY, DOMAIN, places), coins(KEY, DOMAIN, 4096)[places])
+    assert not len(coins_at(KEY, DOMAIN, places[:0]))
 
 
 def test_a_keys_state_does_not_change_its_coins() -> None:

@@ -167,7 +167,7 @@ def test_presence_with_and_without_a_number_keeps_its_size_over_random_keys(gate
     for seed in range(runs):
         bank = both(payload, key(seed))[gated]
         stakes = bank.stake(Test.MARGIN, seen)
-        ps.append(weigh(Test.MARGIN, stakes, bank.coins[0]).p)
+        ps.append(weigh(Test.MARGIN, stakes, bank.coins(stakes.unit)[0]).p)
         exact = [attained(stakes, level) for level in levels]
     for level, chance in zip(levels, exact, strict=True):
         hits = sum(p <= level for p in ps)

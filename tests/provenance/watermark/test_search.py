@@ -11,16 +11,17 @@ from provenance.robustness.attacks import attacked, find
 from provenance.watermark.colouring import independent
 from provenance.watermark.detect import Bank, Outcome, View, detect
 from provenance.watermark.keys import Key, KeyState
-from provenance.watermark.scheme import Scheme
-from provenance.watermark.search import FULL, QUICK, STANDARD, Plan, Search
-from tests.provenance.watermark.palette import CODES, DIGEST, Palette, picture, tokens
+from provenance.watermark.scheme import Lens, Scheme
+from provenance.watermark.search import FULL, QUICK, STANDARD, Plan, Search, Searches
+from tests.provenance.watermark.palette import CODES, DIGEST, Palette, Reading, picture, tokens
 
+LENS = Lens(DIGEST, 1)
 NATIVE = (128, 128)
 PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
 
 
 def search(pixels: Pixels, plan: Plan, native: tuple[int, int] | None = NATIVE) -> Search:
-    return Search(Palette(), DIGEST, pixels, plan, native=native)
+    return Search({LENS: Palette()}, pixels, plan, native=native)
 
 
 def share_recovered(view: View, sent: torch.Tensor) -> float:
@@ -46,7 +47,8 @@ def test_no_search_looks_more_often_than_it_pays_for(
     pixels = np.random.default_rng(0).random((3, height, width), np.float32)
     found = search(pixels, plan, native)
     views = list(found.views())
-    assert 1 <= len(views) == found.cost.views <= found.planned == plan.looks
+    assert found.planned == {LENS: plan.looks}
+    assert 1 <= len(views) == found.cost.views <= plan.looks
     assert not list(found.views()) or len(views) < plan.looks
 
 
@@ -97,7 +99,7 @@ def test_the_picture_as_it_is_costs_no_scan() -> None:
 def test_a_large_picture_costs_no_more_than_its_busiest_part() -> None:
     reader = Palette()
     pixels = np.random.default_rng(0).random((3, 1500, 1400), np.float32)
-    next(Search(reader, DIGEST, pixels, QUICK).views())
+    next(Search({LENS: reader}, pixels, QUICK).views())
     assert reader.pixels_read <= 1024 * 1024
 
 
@@ -125,6 +127,44 @@ def test_a_shifted_mark_is_detected_for_the_price_of_the_views_tested() -> None:
     assert finding.corrected == finding.p * STANDARD.looks
     assert finding.match is not None
     assert finding.match.geometry == "128x128 from 3,3"
+
+
+def test_a_geometry_is_read_through_every_lens() -> None:
+    other = Lens(DIGEST, 2)
+    found = Search({LENS: Palette(), other: Twice()}, picture(16, 16), STANDARD, native=NATIVE)
+    views = list(found.views())
+    assert found.planned == {LENS: STANDARD.looks, other: STANDARD.looks}
+    assert [view.lens for view in views] == [LENS, other] * STANDARD.looks
+    assert [v.geometry for v in views[::2]] == [v.geometry for v in views[1::2]]
+    alone = search(picture(16, 16), STANDARD)
+    assert [v.geometry for v in views[::2]] == [v.geometry for v in alone.views()]
+    assert found.cost.views == len(views)
+
+
+class Twice(Palette):
+    """The same tokens at two scales."""
+
+    def read(self, pixels: torch.Tensor) -> Reading:
+        once = super().read(pixels)
+        return once._replace(coarser=(once,))
+
+
+def test_searches_take_turns_and_pay_for_each_other() -> None:
+    other = Lens(b"other" * 4, 1)
+    pixels = picture(16, 16)
+    one, two = search(pixels, STANDARD), Search({other: Palette()}, pixels, QUICK)
+    both = Searches([one, two, search(pixels, QUICK)])
+    assert both.planned == {LENS: STANDARD.looks + 1, other: 1}
+    views = list(both.views())
+    assert [view.lens for view in views[:4]] == [LENS, other, LENS, LENS]
+    assert len(views) == both.cost.views == STANDARD.looks + 2
+    assert both.cost.scanned == one.cost.scanned > 0
+
+
+def test_only_so_much_of_a_large_picture_is_read() -> None:
+    large = Search({LENS: Palette()}, picture(40, 40), QUICK, largest=64)
+    (view,) = large.views()
+    assert view.readings[0].tokens.shape == (8, 8)
 
 
 def test_a_plan_has_a_look() -> None:
