@@ -163,15 +163,15 @@ class Batch:
     def __init__(self, seats: Seats, prompts: Sequence[Prompt]) -> None:
         seats.join(prompts)
         self._seats, self._rows = seats, [2 + len(prompt.against) for prompt in prompts]
-        self._left = True
+        self._more = True
 
     def propose(self) -> Proposal | None:
-        if not self._left:
+        if not self._more:
             return None
         sites, logits = self._seats.propose()
         parts = torch.split(logits, self._rows)
         told = torch.stack([part[:2] for part in parts], 1)
-        self._left = sites[0].step + 1 < sites[0].steps
+        self._more = sites[0].step + 1 < sites[0].steps
         return Proposal(sites[0], told, torch.cat([part[2:] for part in parts]))
 
     def commit(self, drawn: Tensor, kept: Tensor) -> None:

@@ -179,6 +179,18 @@ def check_stepping(transformer: LlamaGenTransformer, stepping: Stepping) -> None
     halved = any(isinstance(part, HalfLinear) for part in transformer.modules())
     if stepping is Stepping.COMPILE and halved:
         raise CannotStep("torch.compile knows no products of weights that are kept as halves")
+    if stepping is Stepping.COMPILE and device.type == "cpu":
+        _check_compiler()
+
+
+def _check_compiler() -> None:
+    from torch._inductor.cpp_builder import get_cpp_compiler  # takes a second, and only here
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as e:
+        raise CannotStep(f"torch.compile on a processor needs a C++ compiler: {e}") from e
 
 
 def prepare(stepping: Stepping) -> Prepare | None:

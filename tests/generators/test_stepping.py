@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch._dynamo.backends.registry import lookup_backend
+from torch._inductor import config as inductor
 
 from generators.catalog import load_generator
 from generators.drawing import Drawing
@@ -181,16 +182,30 @@ def test_compiled_steps_differ_from_plain_ones_by_rounding_alone() -> None:
 
 
 def test_what_cannot_be_compiled_or_captured_is_said_at_once() -> None:
-    model, codec = generator()
+    model, _ = generator()
     with pytest.raises(CannotStep, match="CUDA graphs need .* CUDA device, .* is on cpu"):
         model.use(Stepping.GRAPHS)
     with pytest.raises(CannotStep, match="is on cpu"):
         LlamaGenModel(model.transformer, model.asking, Stepping.GRAPHS)
+    with pytest.raises(CannotStep, match="icons-128 takes plain steps only"):
+        load_generator("icons-128", stepping=Stepping.COMPILE)
+
+
+def test_without_a_compiler_nothing_is_compiled_on_a_processor() -> None:
+    model, _ = generator()
+    missing = inductor.patch({"cpp.cxx": ("no-such-compiler",)})
+    with missing, pytest.raises(CannotStep, match=r"needs a C\+\+ compiler.*no-such-compiler"):
+        model.use(Stepping.COMPILE)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
+def test_halves_are_not_compiled_whenever_they_became_halves() -> None:
+    model, codec = generator()
     model.use(Stepping.COMPILE)
     halve(model.transformer)
+    with pytest.raises(CannotStep, match="kept as halves"):
+        model.use(Stepping.COMPILE)
     with pytest.raises(CannotStep, match="kept as halves"):
         Drawing(model, codec, rows=4)
     with pytest.raises(CannotStep, match="kept as halves"):
         draw(model, codec, [Request("0", 1)], erasures=[Unerased()], watermarks=[Unmarked()])
-    with pytest.raises(CannotStep, match="icons-128 takes plain steps only"):
-        load_generator("icons-128", stepping=Stepping.COMPILE)
