@@ -20,12 +20,10 @@ from generators.codecs.pyramid import PyramidCodec, PyramidConfig
 from generators.codecs.vq import VQCodec, VQConfig
 from generators.devices import CPU, PlacedCodec
 from generators.interface import Codec, DiscreteModel
-from generators.llamagen import LlamaGenModel
 from generators.pyramid import PyramidModel, PyramidTransformer, PyramidTransformerConfig
 from generators.raster import RasterConfig, RasterModel, RasterTransformer
 from generators.sampling import Sampling
 from generators.scales import Labels
-from generators.stepping import CannotStep, Stepping
 from generators.text import load_text
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -200,18 +198,9 @@ def load_codec(name: str) -> Codec:
     return spec.build_codec(spec.codec, spec.reader, CPU)
 
 
-def load_generator(
-    name: str, *, device: torch.device = CPU, stepping: Stepping = Stepping.PLAIN
-) -> Generator:
-    """Transformer and codec on a device, and the prompt encoder, which stays on the processor.
-
-    Raises CannotStep if its steps cannot be taken as `stepping` says.
-    """
+def load_generator(name: str, *, device: torch.device = CPU) -> Generator:
+    """Transformer and codec on a device, and the prompt encoder, which stays on the processor."""
     spec = find(name)
     model = spec.build_model(spec.transformer, device)
-    if isinstance(model, LlamaGenModel):
-        model.use(stepping)
-    elif stepping is not Stepping.PLAIN:
-        raise CannotStep(f"{name} takes plain steps only: compiled or captured are LlamaGen's")
     codec = spec.build_codec(spec.codec, spec.reader, device)
     return Generator(name, spec, model, codec if device == CPU else PlacedCodec(codec, device))

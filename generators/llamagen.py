@@ -79,7 +79,7 @@ class LlamaGenModel:
     def use(self, stepping: Stepping) -> None:
         """Take steps this way from now on; raises CannotStep."""
         check_stepping(self.transformer, stepping)
-        self._stepping, self._prepare = stepping, prepare(stepping)
+        self.stepping, self._prepare = stepping, prepare(stepping)
 
     def open(self, prompts: Sequence[Prompt]) -> Batch:
         """Start a batch; raises Unsupported for phrases that are to be taken out of a prompt."""
@@ -91,7 +91,7 @@ class LlamaGenModel:
 
         The cache of all of them is allocated here.
         """
-        check_stepping(self.transformer, self._stepping)
+        check_stepping(self.transformer, self.stepping)
         return LlamaGenSeats(
             self.transformer,
             lambda texts: self.asking(self.transformer, texts),

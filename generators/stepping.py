@@ -25,7 +25,7 @@ from generators.raster import KERNEL_ROWS
 class Stepping(StrEnum):
     """How steps are taken."""
 
-    PLAIN = "no"
+    PLAIN = "plain"
     COMPILE = "compile"
     GRAPHS = "graphs"
 

@@ -25,6 +25,7 @@ DATABASE = "countermark.db"
 ELSEWHERE = "database"  # a file of the data folder that names another database by its URL
 BLOBS = "blobs"
 CENTURY = 100 * 365 * 24  # hours
+STEPS = ("plain", "compile", "graphs")
 _YES, _NO = "yes", "no"
 _DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]{1,3})?")
 
@@ -56,6 +57,7 @@ class Settings:
     forget: timedelta  # after the end of a job, until what it was given is deleted
     private_addresses: bool  # whether webhooks may use http and addresses that are not public
     device: str  # where pictures are drawn: cpu, cuda, cuda:N or mps
+    steps: str  # how LlamaGen's steps are taken: plain, compile or graphs
     witnesses: str  # VKEY URL VKEY URL …: who is asked to sign that the log only grew
 
 
@@ -89,6 +91,7 @@ def read_settings(environment: Mapping[str, str], data: Path) -> Settings:
         forget=timedelta(hours=_number("forget", given.get("forget", "168"), most=CENTURY)),
         private_addresses=_choice("private_addresses", given.get("private_addresses", _NO)),
         device=_device(given.get("device", "cpu")),
+        steps=_steps(given.get("steps", STEPS[0])),
         witnesses=given.get("witnesses", ""),
     )
 
@@ -116,6 +119,12 @@ def _device(value: str) -> str:
     if not _DEVICE.fullmatch(value):
         named = f"{PREFIX}DEVICE is cpu, cuda, cuda:N or mps"
         raise BadSetting(f"{named}, not {value[:100]!r}")
+    return value
+
+
+def _steps(value: str) -> str:
+    if value not in STEPS:
+        raise BadSetting(f"{PREFIX}STEPS is {' or '.join(STEPS)}, not {value[:100]!r}")
     return value
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event, Lock
 
+import torch
+
 from generators.catalog import (
     DAMAGED,
     EMBEDDED,
@@ -19,6 +21,8 @@ from generators.catalog import (
     load_generator,
 )
 from generators.devices import NoDevice, find_device
+from generators.llamagen import LlamaGenModel
+from generators.stepping import CannotStep, Stepping
 from provenance.blobs import Store
 from provenance.counts import Tally
 from provenance.database import snapshot
@@ -107,16 +111,35 @@ def open_studio(station: Station) -> Studio:
         device = find_device(station.settings.device)
     except NoDevice as e:
         raise BadSetting(f"COUNTERMARK_DEVICE: {e}") from e
+    stepping = Stepping(station.settings.steps)
+    if stepping is Stepping.GRAPHS and device.type != "cuda":
+        raise BadSetting("COUNTERMARK_STEPS: graphs need COUNTERMARK_DEVICE=cuda")
     studio = Studio(
         station.folder,
         station.blobs,
-        load=partial(load_generator, device=device),
+        load=partial(load_on, device=device, stepping=stepping),
         stop=station.stop,
         lease=station.lease,
         tally=station.tally,
     )
     studio.take_in()
     return studio
+
+
+def load_on(name: str, *, device: torch.device, stepping: Stepping) -> Generator:
+    """A generator on a device, its steps taken so; those that are not LlamaGen's are plain always.
+
+    Raises BadWeights, also if this model's steps cannot be taken so.
+    """
+    generator = load_generator(name, device=device)
+    if isinstance(generator.model, LlamaGenModel):
+        try:
+            generator.model.use(stepping)
+        except CannotStep as e:
+            raise BadWeights(
+                f"{name} cannot be drawn with COUNTERMARK_STEPS={stepping}: {e}"
+            ) from e
+    return generator
 
 
 def announced(studio: Studio) -> list[Model]:

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch._dynamo.backends.registry import lookup_backend
 from torch._inductor import config as inductor
 
-from generators.catalog import load_generator
 from generators.drawing import Drawing
 from generators.interface import Prompt
 from generators.llamagen import LlamaGenModel
@@ -187,8 +186,6 @@ def test_what_cannot_be_compiled_or_captured_is_said_at_once() -> None:
         model.use(Stepping.GRAPHS)
     with pytest.raises(CannotStep, match="is on cpu"):
         LlamaGenModel(model.transformer, model.asking, Stepping.GRAPHS)
-    with pytest.raises(CannotStep, match="icons-128 takes plain steps only"):
-        load_generator("icons-128", stepping=Stepping.COMPILE)
 
 
 def test_without_a_compiler_nothing_is_compiled_on_a_processor() -> None:

@@ -34,6 +34,7 @@ def test_what_is_set_is_what_counts() -> None:
         ("COUNTERMARK_FORGET", "0"),
         ("COUNTERMARK_FORGET", "876001"),
         ("COUNTERMARK_FETCH", "true"),
+        ("COUNTERMARK_STEPS", "fast"),
         ("COUNTERMARK_DEVICE", "gpu"),
         ("COUNTERMARK_DEVICE", "cuda:"),
         ("COUNTERMARK_DEVICE", "meta"),

@@ -12,6 +12,8 @@ import pytest
 
 from generators import catalog
 from generators.catalog import BadWeights, load_generator
+from generators.llamagen import LlamaGenModel
+from generators.stepping import Stepping
 from provenance import jobs
 from provenance.database import transaction
 from provenance.jobs import Fault, Job, State
@@ -142,6 +144,28 @@ def test_a_model_called_as_one_of_ours_takes_its_place_nowhere(shop: Shop, tmp_p
     (models / "icons-128" / "card.json").write_bytes(replace(card, name="icons-128").text())
     assert names(shop) == ["icons-128", "icons-128-scales"]
     assert catalog.GENERATORS["icons-128"] is known
+
+
+def test_steps_are_taken_as_the_settings_say(
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A compiled step draws the picture, and halves, which cannot be compiled, are left out."""
+    tiny.bring(shop.folder, tmp_path / "tiny")
+    tiny.bring(shop.folder, tmp_path / "tiny", name="halves", weights="half")
+    settings = replace(read_settings({"COUNTERMARK_STEPS": "compile"}, shop.folder.path))
+    with caplog.at_level(logging.WARNING):
+        studio = open_studio(Station(settings, shop.folder, shop.blobs, shop.studio.stop))
+    assert sorted(studio.loaded) == ["icons-128", "icons-128-scales", "tiny"]
+    assert "halves cannot be drawn with COUNTERMARK_STEPS=compile" in caplog.text
+    model = studio.generator("tiny").model
+    assert isinstance(model, LlamaGenModel)
+    assert model.stepping is Stepping.COMPILE
+
+
+def test_graphs_need_a_device_that_has_them(shop: Shop) -> None:
+    settings = replace(read_settings({"COUNTERMARK_STEPS": "graphs"}, shop.folder.path))
+    with pytest.raises(BadSetting, match="COUNTERMARK_STEPS: graphs need COUNTERMARK_DEVICE=cuda"):
+        open_studio(Station(settings, shop.folder, shop.blobs, shop.studio.stop))
 
 
 def test_a_device_that_is_not_there_is_named(shop: Shop) -> None:

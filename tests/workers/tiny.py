@@ -30,11 +30,18 @@ def write(place: Path, asked: Mapping[str, int] = BY_CLASS, *, file: str = "c2i_
     save_file(load_file(VECTORS / "tiny_vqgan.safetensors"), place / "vq_tiny.safetensors")
 
 
-def bring(folder: DataFolder, place: Path, *, name: str = "tiny", licence: str = "MIT") -> Card:
+def bring(
+    folder: DataFolder,
+    place: Path,
+    *,
+    name: str = "tiny",
+    licence: str = "MIT",
+    weights: str = "single",
+) -> Card:
     """The model put into a data folder; its files are at `place`."""
     if not place.exists():
         write(place)
-    found = look(Wanted((place,), name, licence, tokens=SIDE, heads=2))
+    found = look(Wanted((place,), name, licence, tokens=SIDE, heads=2, weights=weights))
     return keep(folder, found, measured(found))
 
 
