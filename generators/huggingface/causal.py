@@ -7,15 +7,16 @@ request's logits depend on its batch mates in their last digits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import Cache, DynamicCache
+from transformers import Cache
+from transformers.cache_utils import DynamicLayer
 
 from generators.interface import Layout, Prompt, Proposal, Site, Unsupported
-from generators.raster import KERNEL_ROWS
 
 
 class Begun(NamedTuple):
@@ -54,6 +55,32 @@ class Network(Protocol):
         """Logits (N, V) of a picture's next token, after inputs (N, k, D) at places (N, k)."""
 
 
+class Room(DynamicLayer):  # type: ignore[no-untyped-call]
+    """One layer's keys and values, for so many places: a step writes into it and copies nothing."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._places = places
+        self._kept: tuple[Tensor, Tensor] | None = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """All keys and values (B, heads, T, d) up to now, after further ones (B, heads, k, d)."""
+        if self._kept is None:
+            self._kept = self._empty(key_states), self._empty(value_states)
+        start = self.get_seq_length()
+        end = start + key_states.shape[2]
+        for kept, new in zip(self._kept, (key_states, value_states), strict=True):
+            kept[:, :, start:end] = new
+        keys, values = (kept[:, :, :end] for kept in self._kept)
+        self.keys, self.values, self.is_initialized = keys, values, True
+        return keys, values
+
+    def _empty(self, like: Tensor) -> Tensor:
+        return like.new_zeros(*like.shape[:2], self._places, like.shape[3])
+
+
 class CausalModel:
     """A network, ready to draw."""
 
@@ -79,9 +106,8 @@ class CausalRun:
         count = len(begun.ids) - len(owners)
         self._network, self._requests, self._against = network, count, len(owners)
         rows = [*range(count), *range(count), *owners]
-        spare = -len(rows) % KERNEL_ROWS
         device = begun.ids.device
-        self._owner = torch.tensor(rows + rows[-1:] * spare, device=device)
+        self._owner = torch.tensor(rows, device=device)
         bare = network.bare(begun.rows(torch.arange(count)))
         length = max(begun.ids.shape[1], bare.ids.shape[1])
         told, untold = begun.padded(length), bare.padded(length)
@@ -91,9 +117,9 @@ class CausalRun:
             told.rows(torch.arange(count, len(begun.ids))),
         )
         every = Begun(torch.cat([p.ids for p in parts]), torch.cat([p.valid for p in parts]))
-        self._begun = every.rows(torch.tensor([*range(len(rows)), *[-1] * spare]))
-        self._valid = self._begun.valid
-        self._cache = DynamicCache()
+        self._begun, self._valid = every, every.valid
+        places = length + network.layout.tokens + network.layout.height  # rows may have ends
+        self.cache = Cache(layer_class_to_replicate=partial(Room, places))  # type: ignore[arg-type]
         self._tokens = torch.zeros(count, network.layout.tokens, dtype=torch.int64, device=device)
         self._kept = self._tokens.clone()
         self._done = 0
@@ -108,7 +134,7 @@ class CausalRun:
         else:
             inputs = network.read(self._begun.ids)
         places = (self._valid.cumsum(1) - 1).clamp_min(0)[:, -inputs.shape[1] :]
-        logits = network.logits(inputs, self._valid, places, self._cache).float()[:, None]
+        logits = network.logits(inputs, self._valid, places, self.cache).float()[:, None]
         positions = torch.tensor([done], device=logits.device)
         site = Site("image", done, network.layout.tokens, None, positions)
         both = 2 * self._requests

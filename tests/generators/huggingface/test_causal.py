@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from generators.guidance import mix
-from generators.huggingface.causal import CausalModel
+from generators.huggingface.causal import CausalModel, Room
 from generators.huggingface.emu3 import Emu3Codec, Emu3Network
 from generators.huggingface.imagegpt import ImageGPTCodec, ImageGPTNetwork
 from generators.huggingface.janus import JanusCodec, JanusNetwork
@@ -128,3 +128,20 @@ def test_what_they_cannot_do_is_said() -> None:
         CausalModel(ImageGPTNetwork(tiny.imagegpt())).open([Prompt("a cat")])
     with pytest.raises(Unsupported, match="projected out"):
         CausalModel(JanusNetwork(tiny.janus(), tiny.tokenise)).open([Prompt("a", without=("b",))])
+
+
+def test_the_memory_of_keys_and_values_is_taken_once() -> None:
+    network = Emu3Network(tiny.emu3(), tiny.tokenise, Layout(4, 5), negative="xy")
+    with torch.inference_mode():
+        run = CausalModel(network).open([Prompt("a cat"), Prompt("an owl")])
+        seen = set()
+        while (proposal := run.propose()) is not None:
+            tokens = proposal.logits[0].argmax(-1)
+            run.commit(tokens, tokens)
+            rooms = [one for one in run.cache.layers if isinstance(one, Room)]
+            kept = [part for one in rooms for part in (one.keys, one.values) if part is not None]
+            seen.add(tuple(part.data_ptr() for part in kept))
+            assert len(kept) == 4
+    assert len(seen) == 1
+    fed = len("an owl") + 2 + 4 * 5 - 1 + 3  # all but the last token and its end
+    assert run.cache.get_seq_length() == fed
