@@ -48,6 +48,7 @@ bench-marks: .venv/installed $(ICONS)
 bench-speed: .venv/installed
 	$(BIN)/python -m bench.speed
 	$(BIN)/python -m bench.arrivals
+	$(BIN)/python -m bench.janus
 
 bench-scales: .venv/installed
 	$(BIN)/python -m bench.scales
