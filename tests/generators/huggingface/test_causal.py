@@ -103,7 +103,7 @@ def test_a_branch_against_is_a_prompt_like_any_other() -> None:
 
 def test_janus_tokens_are_told_by_cosine() -> None:
     model = tiny.janus()
-    codec = JanusCodec(model)
+    codec = JanusCodec(model.model.vqmodel)
     tokens = torch.arange(tiny.SIDE**2).reshape(1, tiny.SIDE, tiny.SIDE)
     pixels = codec.decode(tokens)
     wanted = model.decode_image_tokens(tokens.flatten(1)).permute(0, 3, 1, 2)
