@@ -23,7 +23,7 @@ from workers.station import Station
 from workers.studio import Studio, announced
 from workers.trying import measured
 
-SIDE = 24  # tokens
+SIDE = 32  # tokens
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 def test_it_is_announced_and_a_policy_of_words_holds(shop: Shop) -> None:
     told = {model.name: model for model in announced(shop.studio)}
-    assert (told["pro"].draws, told["pro"].uploads) == ("what a text says, 48 px", False)
+    assert (told["pro"].draws, told["pro"].uploads) == ("what a text says, 64 px", False)
     shop.ban()
     banned, fine = ask(shop, "a gun", model="pro"), ask(shop, "a red cat", model="pro")
     draw_next(shop.studio)
