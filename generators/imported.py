@@ -1,15 +1,10 @@
 """Generators that people brought: a card and checked safetensors in a folder of their own.
 
-The card says whose layout the weights have, what was measured of them and under which licence they
-are; what it names is loaded only if its SHA-256 is the one that the card holds.
+What a card names is loaded only if its SHA-256 is the one that the card holds.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path
@@ -17,117 +12,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from generators.cards import (
+    CODEC,
+    PAIRS,
+    PARTS,
+    TRANSFORMER,
+    Card,
+    Kept,
+    check_commercial,
+    read_card,
+)
 from generators.catalog import DAMAGED, EMBEDDED, GENERATORS, BadWeights, Spec, Weights
-from generators.checkpoints import llamagen, var
-from generators.checkpoints.files import BadCheckpoint, read
-from generators.checkpoints.layouts import Layout
-from generators.codecs.residual import PATCHES_256, PATCHES_512, ResidualCodec
-from generators.codecs.vqgan import VQGANCodec
+from generators.checkpoints.files import read
+from generators.families import family_of
 from generators.interface import Codec, DiscreteModel
-from generators.llamagen import ByClass, ByText, LlamaGenModel, LlamaGenTransformer
-from generators.products import halve
-from generators.sampling import Sampling
-from generators.scales import Numbered, ScalesModel
-from generators.t5 import FILES, Encoder, T5States, read_encoder
+from generators.scales import Numbered
 
-FORM = "countermark-model/2"
-FORMS = (FORM, "countermark-model/1")  # the first form knew no text
-CARD = "card.json"
-TRANSFORMER, CODEC, PAIRS = "transformer.safetensors", "codec.safetensors", "pairs.safetensors"
-ENCODER = "encoder"  # the folder of the text encoder, beside them
-# Licences (SPDX) under which pictures may be sold. All others, and those not known, do not count.
-COMMERCIAL = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0")
-# As the official samples have it; VAR's guidance of 4 is 1 + 4 here.
-SAMPLING = {
-    Layout.LLAMAGEN: Sampling(4.0, 1.0, 2000, 1.0),
-    Layout.VAR: Sampling(5.0, 1.0, 900, 0.95),
-}
 LEAST = 0.01  # what a scale is weighed by that is hardly ever read rightly
-PARTS = {"single": 0, "two-halves": 2, "half": 1}  # halves that weights are kept in
-
-
-class Prompts(StrEnum):
-    """What a prompt is to a generator."""
-
-    CLASSES = "classes"  # the number of one
-    TEXT = "text"
-
-
-class NotCommercial(BadWeights):
-    """Weights whose licence does not allow what this installation is for."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is known of a generator that was brought; digests are SHA-256 in hex."""
-
-    name: str
-    layout: str
-    licence: str  # SPDX, or what it says there
-    classes: int
-    tokens: int  # a side, of the finest grid
-    stride: int  # px a token
-    heads: int
-    weights: str  # how products keep them: one of PARTS
-    transformer: str
-    codec: str
-    sources: dict[str, str]  # the files that were brought
-    read_back: tuple[float, ...]  # share of tokens that come back from 8-bit pixels, coarse to fine
-    pictures: int  # that this was measured on
-    seconds: float  # a picture, as measured
-    memory: int  # bytes of weights in memory
-    added: str  # ISO 8601
-    prompts: str = Prompts.CLASSES.value
-    encoder: dict[str, str] = field(default_factory=dict)  # the files of the text encoder
-    encoder_licence: str = ""  # SPDX, or what it says there
-    form: str = FORM
-
-    @property
-    def side(self) -> int:
-        """px."""
-        return self.tokens * self.stride
-
-    @property
-    def by_text(self) -> bool:
-        """Whether a text encoder reads its prompts."""
-        return self.prompts == Prompts.TEXT
-
-    @property
-    def licences(self) -> dict[str, str]:
-        """Of each part that has one of its own."""
-        weights = {"weights": self.licence}
-        return weights | {"text encoder": self.encoder_licence} if self.by_text else weights
-
-    @property
-    def commercial(self) -> bool:
-        """Whether every licence is one of those known to allow it."""
-        return all(licence in COMMERCIAL for licence in self.licences.values())
-
-    def text(self) -> bytes:
-        """As it is written."""
-        return json.dumps(asdict(self), indent=2).encode() + b"\n"
-
-
-def read_card(folder: Path) -> Card:
-    """The card of a folder; raises BadWeights."""
-    path = folder / CARD
-    try:
-        told = json.loads(path.read_bytes())
-        if not isinstance(told, dict) or told.get("form") not in FORMS:
-            raise BadWeights(f"{path} is no card of the form {FORM}")
-        card = Card(**{**told, "read_back": tuple(told["read_back"])})
-        reading = set(dict(card.encoder))
-    except OSError as e:
-        raise BadWeights(f"{path}: {e.strerror}") from e
-    except (ValueError, KeyError, TypeError) as e:
-        raise BadWeights(f"{path} is no card of a model: {e}") from e
-    if card.layout not in tuple(Layout) or card.weights not in PARTS:
-        raise BadWeights(f"{path} names a layout or weights that are not known")
-    if card.prompts not in tuple(Prompts) or reading != set(FILES if card.by_text else ()):
-        raise BadWeights(f"{path} does not name the files that read its prompts")
-    if card.name != folder.name:
-        raise BadWeights(f"{path} is the card of {card.name!r}, and its folder is not called so")
-    return card
 
 
 def install(models: Path, *, commercial: bool) -> None:
@@ -151,16 +52,6 @@ def install(models: Path, *, commercial: bool) -> None:
             DAMAGED[name] = str(e)
 
 
-def check_commercial(card: Card) -> None:
-    """Raise NotCommercial unless every licence is known to allow commercial use."""
-    for part, licence in card.licences.items():
-        if licence not in COMMERCIAL:
-            raise NotCommercial(
-                f"{card.name} has its {part} under {licence!r}, which is not known to allow "
-                "commercial use, and this installation is declared to be for it"
-            )
-
-
 def spec_of(card: Card, folder: Path, *, commercial: bool) -> Spec:
     """The spec of a card whose files lie in a folder."""
     codec = Weights(str(folder.resolve() / CODEC), bytes.fromhex(card.codec))
@@ -169,17 +60,17 @@ def spec_of(card: Card, folder: Path, *, commercial: bool) -> Spec:
     licences = [f"{licence} ({part})" for part, licence in card.licences.items()]
     return Spec(
         draws=f"{drawn}, {card.side} px",
-        licence=", ".join(licences) if card.by_text else card.licence,
+        licence=", ".join(licences) if len(licences) > 1 else card.licence,
         side=card.side,
         transformer=Weights(str(folder.resolve() / TRANSFORMER), bytes.fromhex(card.transformer)),
         codec=codec,
         reader=codec,
         pairs=str(folder.resolve() / PAIRS),
         build_model=partial(_model, card, folder.resolve(), codec, commercial=commercial),
-        build_codec=partial(_codec, card, commercial=commercial),
+        build_codec=partial(_codec, card, folder.resolve(), commercial=commercial),
         read_back=tuple(max(LEAST, one) for one in card.read_back) if scales > 1 else (1.0,),
         stride=card.stride,
-        sampling=SAMPLING[Layout(card.layout)],
+        sampling=family_of(card).sampling,
         labels=None if card.by_text else Numbered(card.classes),
     )
 
@@ -191,13 +82,13 @@ def checked(weights: Weights) -> dict[str, Tensor]:
     return read(path)
 
 
-def checked_encoder(card: Card, folder: Path) -> Encoder | None:
-    """The text encoder of a card, if it has one, once all its files are right; or BadWeights."""
-    if not card.by_text:
+def checked_beside(card: Card, folder: Path) -> Kept | None:
+    """What lies beside the weights of a card, once all of it is right; raises BadWeights."""
+    if card.needs is None:
         return None
-    for name in FILES:
-        check_digest(folder / ENCODER / name, card.encoder[name])
-    return read_encoder(folder / ENCODER)
+    for path in card.needs.paths:
+        check_digest(folder / path, card.beside[path])
+    return card.needs.read(folder / card.needs.folder)
 
 
 def check_digest(path: Path, digest: str) -> None:
@@ -215,60 +106,6 @@ def digest_of(path: Path) -> bytes:
         raise BadWeights(f"{path}: {e.strerror}") from e
 
 
-def build_codec(card: Card, tensors: Mapping[str, Tensor]) -> VQGANCodec | ResidualCodec:
-    """The codec of official tensors; raises BadCheckpoint."""
-    if card.layout == Layout.LLAMAGEN:
-        return llamagen.load_codec(tensors, name=card.name)
-    return var.load_codec(tensors, name=card.name, sides=sides_of(card))
-
-
-def build_model(
-    card: Card,
-    tensors: Mapping[str, Tensor],
-    codec: VQGANCodec | ResidualCodec,
-    encoder: Encoder | None,
-) -> LlamaGenModel | ScalesModel:
-    """The model of official tensors, on the processor; raises BadCheckpoint and CannotHalve.
-
-    A model by text needs the encoder that it was trained with, one by class has none.
-    """
-    if encoder is not None and not card.by_text:
-        raise BadCheckpoint(f"{card.name} is asked by class: --text-encoder is not for it")
-    if isinstance(codec, ResidualCodec):
-        scales = var.load_transformer(tensors, name=card.name)
-        return ScalesModel(scales, codec.quantize, Numbered(card.classes))
-    transformer = llamagen.load_transformer(
-        tensors, name=card.name, side=card.tokens, heads=card.heads
-    )
-    asking = (
-        _by_text(card, transformer, encoder) if card.by_text else ByClass(Numbered(card.classes))
-    )
-    if PARTS[card.weights]:
-        halve(transformer, 1 if PARTS[card.weights] == 1 else 2)
-    return LlamaGenModel(transformer, asking)
-
-
-def _by_text(card: Card, transformer: LlamaGenTransformer, encoder: Encoder | None) -> ByText:
-    config = transformer.config
-    if encoder is None:
-        raise BadCheckpoint(
-            f"{card.name} is asked by text: name the T5 encoder that it was trained with by "
-            "--text-encoder, and its licence by --encoder-licence"
-        )
-    states = T5States(encoder, places=config.prefix)
-    if states.width != config.caption_dim:
-        raise BadCheckpoint(
-            f"{card.name} was trained with text states of {config.caption_dim} numbers, and "
-            f"{encoder.name} gives {states.width}: it is another encoder"
-        )
-    return ByText(states)
-
-
-def sides_of(card: Card) -> tuple[int, ...]:
-    """Of VAR's scales."""
-    return PATCHES_256 if card.tokens == PATCHES_256[-1] else PATCHES_512
-
-
 def _model(
     card: Card,
     folder: Path,
@@ -280,20 +117,24 @@ def _model(
 ) -> DiscreteModel:
     if commercial:
         check_commercial(card)
-    encoder = checked_encoder(card, folder)
-    model = build_model(card, checked(weights), build_codec(card, checked(codec)), encoder)
-    if device.type != "cpu":
-        if PARTS[card.weights]:
-            raise BadWeights(f"the weights of {card.name} are kept as halves: for processors only")
-        model.transformer.to(device)
-        if isinstance(model, ScalesModel):
-            model.quantiser.to(device)
-    return model
+    if PARTS[card.weights] and device.type != "cpu":
+        raise BadWeights(f"the weights of {card.name} are kept as halves: for processors only")
+    beside, family = checked_beside(card, folder), family_of(card)
+    decoder = family.codec(card, checked(codec), beside, device)
+    return family.model(card, checked(weights), decoder, beside, device)
 
 
 def _codec(
-    card: Card, weights: Weights, _: Weights, device: torch.device, *, commercial: bool
+    card: Card,
+    folder: Path,
+    weights: Weights,
+    _: Weights,
+    device: torch.device,
+    *,
+    commercial: bool,
 ) -> Codec:
     if commercial:
         check_commercial(card)
-    return build_codec(card, checked(weights)).to(device)
+    needed = card.needs is not None and card.needs.codec
+    beside = checked_beside(card, folder) if needed else None
+    return family_of(card).codec(card, checked(weights), beside, device)

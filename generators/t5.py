@@ -9,23 +9,35 @@ the last bit whatever is asked beside it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from generators.checkpoints.files import BadCheckpoint, check_fit, read
+from generators.checkpoints.files import BadCheckpoint, check_fit
+from generators.checkpoints.folders import (
+    CONFIG,
+    WEIGHTS,
+    WORDS,
+    bytes_in,
+    check_kind,
+    check_sizes,
+    naming,
+    table_of,
+    tensors_in,
+    tokenizer_of,
+    weights_in,
+)
 
 PLACES = 120
-CONFIG, WORDS, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 FILES = (CONFIG, WORDS, WEIGHTS)
-SHARDS = "model-*-of-*.safetensors"  # instead of WEIGHTS, where they are large
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 SHARED, OWN = "shared.weight", "encoder.embed_tokens.weight"  # one table under two names
 SIZES = (
     "vocab_size",
@@ -44,6 +56,9 @@ class NoEncoder(BadCheckpoint):
     """A folder that holds no T5 encoder; the text says which and why."""
 
 
+_named = partial(naming, what="T5 encoder", error=NoEncoder)
+
+
 @dataclass(frozen=True)
 class Encoder:
     """What was read of a T5 encoder: sizes and words as they were written, and its own tensors."""
@@ -53,38 +68,33 @@ class Encoder:
     words: bytes
     tensors: dict[str, Tensor]
 
+    @property
+    def memory(self) -> int:
+        """Bytes in single precision."""
+        return 4 * sum(one.numel() for one in self.tensors.values())
+
+    def save(self, folder: Path) -> None:
+        """Write FILES into a folder, which the library could read too."""
+        (folder / CONFIG).write_bytes(self.config)
+        (folder / WORDS).write_bytes(self.words)
+        tensors = {key: one.contiguous() for key, one in self.tensors.items()}
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+
 
 def encoder_files(folder: Path) -> list[Path]:
     """The files of an encoder in a folder that `save_pretrained` wrote; raises NoEncoder."""
-    weights = [folder / WEIGHTS] if (folder / WEIGHTS).exists() else sorted(folder.glob(SHARDS))
-    if weights:
-        return [folder / CONFIG, folder / WORDS, *weights]
-    pickles = sorted(file.name for file in folder.glob("*") if file.suffix in PICKLES)
-    if pickles:
-        raise NoEncoder(
-            f"{folder} has the weights of its T5 encoder as {pickles[0]}, which is not opened: "
-            "save them as safetensors"
-        )
-    raise NoEncoder(f"{folder} holds no T5 encoder: there is no {WEIGHTS}")
+    with _named(folder):
+        return [folder / CONFIG, folder / WORDS, *weights_in(folder)]
 
 
 def read_encoder(folder: Path) -> Encoder:
     """The encoder in a folder, without a decoder that may lie beside it; raises NoEncoder."""
-    config, words, *weights = encoder_files(folder)
-    tensors = dict[str, Tensor]()
-    try:
-        sizes, vocabulary = config.read_bytes(), words.read_bytes()
-        for file in weights:
-            tensors |= {k: v for k, v in read(file).items() if k.startswith(("encoder.", SHARED))}
-    except OSError as e:
-        missing = Path(e.filename).name
-        raise NoEncoder(f"{folder} holds no T5 encoder: {missing}: {e.strerror}") from e
-    except BadCheckpoint as e:
-        raise NoEncoder(f"{folder} holds no T5 encoder: {e}") from e
-    own = tensors.pop(OWN, None)
-    if own is not None and not torch.equal(tensors.setdefault(SHARED, own), own):
-        raise NoEncoder(f"{folder} holds no T5 encoder: {OWN} is not {SHARED}")
-    return Encoder(str(folder), sizes, vocabulary, tensors)
+    with _named(folder):
+        tensors = tensors_in(folder, lambda key: key.startswith(("encoder.", SHARED)))
+        own = tensors.pop(OWN, None)
+        if own is not None and not torch.equal(tensors.setdefault(SHARED, own), own):
+            raise BadCheckpoint(f"{OWN} is not {SHARED}")
+        return Encoder(str(folder), bytes_in(folder, CONFIG), bytes_in(folder, WORDS), tensors)
 
 
 class T5States:
@@ -94,9 +104,10 @@ class T5States:
     """
 
     def __init__(self, encoder: Encoder, *, places: int = PLACES) -> None:
-        config = _config(encoder)
+        with _named(encoder.name):
+            config = _config(encoder.config)
+            self._tokenizer = _padding(tokenizer_of(encoder.words, most=config.vocab_size), places)
         self.width: int = config.d_model
-        self._tokenizer = _tokenizer(encoder, places=places, most=config.vocab_size)
         self._model = _filled(config, encoder)
 
     @torch.inference_mode()
@@ -112,44 +123,24 @@ class T5States:
         return states, valid.bool()
 
 
-def _config(encoder: Encoder) -> transformers.T5Config:
-    """The sizes that config.json tells, and nothing else of it; raises NoEncoder."""
-    try:
-        told = json.loads(encoder.config)
-    except ValueError as e:
-        raise NoEncoder(f"{encoder.name} holds no T5 encoder: {CONFIG} is no JSON") from e
-    kind = told.get("model_type") if isinstance(told, dict) else None
-    if kind != "t5":
-        raise NoEncoder(f"{encoder.name} holds no T5 encoder: {CONFIG} names the model {kind!r}")
-    sizes = {key: told.get(key) for key in SIZES}
+def _config(data: bytes) -> transformers.T5Config:
+    """The sizes that config.json tells, and nothing else of it; raises BadCheckpoint."""
+    told = table_of(data, file=CONFIG)
+    check_kind(told, "t5")
+    sizes: dict[str, Any] = {key: told.get(key) for key in SIZES}
     sizes["relative_attention_max_distance"] = told.get("relative_attention_max_distance", 128)
-    for key, value in sizes.items():
-        if type(value) is not int or value < 1:
-            raise NoEncoder(f"{encoder.name} holds no T5 encoder: {key} is {value!r} in {CONFIG}")
+    check_sizes(sizes)
     forward, least = told.get("feed_forward_proj", "relu"), told.get("layer_norm_epsilon", 1e-6)
     if forward not in FORWARD or type(least) is not float:
-        raise NoEncoder(
-            f"{encoder.name} holds no T5 encoder: {CONFIG} has the feed-forward {forward!r} and "
-            f"norms of {least!r}"
-        )
+        raise BadCheckpoint(f"{CONFIG} has the feed-forward {forward!r} and norms of {least!r}")
     return transformers.T5Config(**sizes, feed_forward_proj=forward, layer_norm_epsilon=least)
 
 
-def _tokenizer(encoder: Encoder, *, places: int, most: int) -> Tokenizer:
-    """What makes `places` numbers below `most` of a text; raises NoEncoder."""
-    try:
-        tokenizer = Tokenizer.from_str(encoder.words.decode())
-    except Exception as e:  # the library raises nothing narrower
-        raise NoEncoder(f"{encoder.name} holds no T5 encoder: {WORDS} is no tokenizer") from e
+def _padding(tokenizer: Tokenizer, places: int) -> Tokenizer:
+    """The tokenizer, making so many numbers of every text; raises BadCheckpoint."""
     padding = tokenizer.token_to_id(PADDING)
     if padding is None:
-        raise NoEncoder(f"{encoder.name} holds no T5 encoder: its tokenizer knows no {PADDING}")
-    last = max(tokenizer.get_vocab().values())
-    if last >= most:
-        raise NoEncoder(
-            f"{encoder.name} holds no T5 encoder: its tokenizer has a word {last}, and its table "
-            f"{most} words"
-        )
+        raise BadCheckpoint(f"its tokenizer knows no {PADDING}")
     tokenizer.enable_truncation(places)
     tokenizer.enable_padding(length=places, pad_id=padding, pad_token=PADDING)
     return tokenizer

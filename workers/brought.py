@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from generators.imported import CARD, install
+from generators.cards import CARD
+from generators.imported import install
 
 MODELS = "models"  # in the data folder
 USE = "commercial"  # a file there: weights that may not be used so are refused

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generators.checkpoints.layouts import Layout
-from generators.imported import SAMPLING, Card
+from generators.cards import Card
+from generators.families import family_of
 from generators.interface import Prompt, Reading
 from generators.sampling import Request, Unerased, Unmarked, draw
-from workers.importing import Found
+from workers.looking import Found
 
 PICTURES = 4  # drawn to measure how many tokens come back
 TRIED = 3.0  # seconds of drawing that tell the speed
@@ -53,7 +53,7 @@ def measured(found: Found, advance: Callable[[], None] = lambda: None) -> Card:
     """The card with how often tokens come back from drawings as 8-bit pixels, and their seconds."""
     right: list[list[float]] = []
     start = time.perf_counter()
-    how = SAMPLING[Layout(found.card.layout)]
+    how = family_of(found.card).sampling
     for number in range(PICTURES):
         request = Request(prompt_of(found.card, number), number, how)
         (made,) = draw(

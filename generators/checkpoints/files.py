@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -51,6 +51,18 @@ def read(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BadCheckpoint(f"{path} is no table of named tensors")
     return state
+
+
+def read_some(path: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+    """The wanted tensors of a .safetensors file by name; raises BadCheckpoint."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys() if wanted(key)}  # noqa: SIM118
+    except OSError as e:
+        raise BadCheckpoint(f"{path}: {e.strerror or e}") from e
+    except SafetensorError as e:
+        reason = str(e).partition("\n")[0]
+        raise BadCheckpoint(f"{path} is cut short or no file of tensors: {reason}") from e
 
 
 def shape_of(

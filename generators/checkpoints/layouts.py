@@ -15,6 +15,7 @@ class Layout(StrEnum):
 
     LLAMAGEN = "llamagen"
     VAR = "var"
+    JANUS = "janus"  # told by a folder's config.json, not by names of tensors
 
 
 class Part(StrEnum):
@@ -36,6 +37,7 @@ TELLING: dict[tuple[Layout, Part], tuple[str, ...]] = {
     (Layout.VAR, Part.TRANSFORMER): ("pos_1LC", "blocks.0.attn.mat_qkv.weight"),
     (Layout.VAR, Part.CODEC): ("quant_conv.weight", "quantize.quant_resi.qresi_ls.0.weight"),
 }
+JANUS_HEAD = "model.generation_head.vision_head.weight"
 CAPTIONS = "cls_embedding.uncond_embedding"  # of LlamaGen's text models
 
 
@@ -44,6 +46,8 @@ def recognise(tensors: Mapping[str, Tensor], *, name: str) -> tuple[Layout, Part
     for known, keys in TELLING.items():
         if all(key in tensors for key in keys):
             return known
+    if JANUS_HEAD in tensors:
+        raise BadCheckpoint(f"{name} is of a Janus: bring its folder, whose config.json says so")
     some = ", ".join(sorted(tensors)[:3]) or "nothing"
     raise BadCheckpoint(
         f"{name} has no layout that is known ({', '.join(Layout)}): it holds {some}"

@@ -17,10 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.codecs.convolutions import Block, Resample, norm
-from generators.codecs.described import Described
+from generators.codecs.described import Described, by_cosine
 from generators.interface import Codebook, Reading
-
-AT_ONCE = 4096  # vectors compared with the codebook at once
 
 
 @dataclass(frozen=True)
@@ -188,18 +186,8 @@ class VQGANCodec(Described, nn.Module):
 
         What is beyond the last whole token is not read.
         """
-        high, wide = (side // self.config.stride * self.config.stride for side in pixels.shape[2:])
-        if not high * wide:
-            none = pixels.new_zeros(len(pixels), 0, 0)
-            return Reading(none.long(), none)
-        pixels = pixels[:, :, :high, :wide]
-        vectors = F.normalize(self.latent(pixels), dim=1).permute(0, 2, 3, 1)
-        codes = self.quantize.codes()
-        parts = torch.split(vectors.flatten(0, 2), AT_ONCE)
-        best = [(part @ codes.T).topk(2, -1) for part in parts]
-        tokens = torch.cat([one.indices[:, 0] for one in best]).view(vectors.shape[:3])
-        margin = torch.cat([one.values[:, 0] - one.values[:, 1] for one in best])
-        return Reading(tokens, margin.view(vectors.shape[:3]))
+        codes, stride = self.quantize.codes(), self.config.stride
+        return by_cosine(self.latent, pixels, codes=codes, stride=stride)
 
     @torch.inference_mode()
     def decode(self, tokens: Tensor) -> Tensor:

@@ -8,16 +8,21 @@ are not of length one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import Cache, JanusForConditionalGeneration
 
-from generators.codecs.described import Described
+from generators.checkpoints.janus import stride_of
+from generators.codecs.described import Described, by_cosine
 from generators.huggingface.causal import Begun
 from generators.interface import Codebook, Layout, Reading
+
+if TYPE_CHECKING:  # importing the classes takes seconds, and who brings models need not draw
+    from transformers import Cache, JanusForConditionalGeneration, JanusVQVAE
 
 Tokenise = Callable[[Sequence[str]], Mapping[str, Tensor]]
 
@@ -26,13 +31,15 @@ class JanusNetwork:
     """The language model with its head for pictures.
 
     `tokenise` gives `input_ids` and `attention_mask`, padded on the left, each prompt ending with
-    the token that begins a picture: JanusProcessor with generation_mode="image" does.
+    the token that begins a picture: JanusProcessor with generation_mode="image" does. Of the model
+    its parts that draw are used: what understands pictures, and the VQ model, may be gone.
     """
 
     def __init__(self, model: JanusForConditionalGeneration, tokenise: Tokenise) -> None:
         self._model, self._tokenise = model, tokenise
         model.eval()  # type: ignore[no-untyped-call]
-        side = int(model.model.vision_model.config.num_image_tokens**0.5)
+        tokens: int = model.config.vision_config.num_image_tokens  # type: ignore[union-attr]
+        side = math.isqrt(tokens)
         self.layout = Layout(side, side)
 
     def begin(self, texts: Sequence[str]) -> Begun:
@@ -66,10 +73,11 @@ class JanusNetwork:
 
 
 class JanusCodec(Described):
-    """The VQ model of Janus; pixels (B, 3, H, W) in [0, 1] of its one size, tokens (B, h, w)."""
+    """The VQ model of Janus; pixels (B, 3, H, W) in [0, 1], tokens (B, h, w), drawn in one size."""
 
-    def __init__(self, model: JanusForConditionalGeneration) -> None:
-        self._vq = model.model.vqmodel.eval()
+    def __init__(self, model: JanusVQVAE) -> None:
+        self._vq = model.eval()  # type: ignore[no-untyped-call]
+        self._stride = stride_of(model.config)
 
     @property
     def codes(self) -> Codebook:
@@ -78,14 +86,18 @@ class JanusCodec(Described):
 
     @torch.inference_mode()
     def read(self, pixels: Tensor) -> Reading:
-        """The tokens that the encoder finds, and by how much cosine the best code won."""
-        latent = self._vq.quant_conv(self._vq.encoder(pixels * 2 - 1))
-        vectors = F.normalize(latent, dim=1).permute(0, 2, 3, 1)
-        best = (vectors @ self.codes.vectors.T).topk(2, -1)
-        return Reading(best.indices[..., 0], best.values[..., 0] - best.values[..., 1])
+        """The tokens that the encoder finds, and by how much cosine the best code won.
+
+        What is beyond the last whole token is not read.
+        """
+        return by_cosine(self._latent, pixels, codes=self.codes.vectors, stride=self._stride)
 
     @torch.inference_mode()
     def decode(self, tokens: Tensor) -> Tensor:
         """Pixels of tokens."""
         drawn: Tensor = self._vq.decode(tokens.flatten(1)).clamp(-1, 1)
         return drawn / 2 + 0.5
+
+    def _latent(self, pixels: Tensor) -> Tensor:
+        latent: Tensor = self._vq.quant_conv(self._vq.encoder(pixels * 2 - 1))
+        return latent

@@ -3,11 +3,21 @@ from pathlib import Path
 
 import pytest
 
+from generators.cards import Card, NotCommercial, check_commercial, read_card
 from generators.catalog import BadWeights
-from generators.imported import Card, NotCommercial, check_commercial, read_card, spec_of
+from generators.imported import spec_of
 
 READ = {"config.json": "33" * 32, "tokenizer.json": "44" * 32, "model.safetensors": "55" * 32}
-TEXT = {"prompts": "text", "classes": 0, "encoder": READ, "encoder_licence": "Apache-2.0"}
+BESIDE = {f"encoder/{name}": digest for name, digest in READ.items()}
+TEXT = {"prompts": "text", "classes": 0, "beside": BESIDE, "encoder_licence": "Apache-2.0"}
+JANUS = {
+    "layout": "janus",
+    "prompts": "text",
+    "classes": 0,
+    "beside": {
+        f"janus/{name}.json": "66" * 32 for name in ("config", "generation_config", "tokenizer")
+    },
+}
 
 
 def card(**other: object) -> Card:
@@ -44,13 +54,36 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_card_of_the_first_form_is_read_as_one_by_class(tmp_path: Path) -> None:
     told = json.loads(card().text())
-    for new in ("prompts", "encoder", "encoder_licence"):
+    for new in ("prompts", "beside", "encoder_licence"):
         del told[new]
     place = tmp_path / "toy"
     place.mkdir()
     (place / "card.json").write_text(json.dumps({**told, "form": "countermark-model/1"}))
     assert read_card(place) == card(form="countermark-model/1")
     assert not read_card(place).by_text
+
+
+def test_a_card_of_the_second_form_names_the_files_of_its_encoder(tmp_path: Path) -> None:
+    told = json.loads(card(**TEXT).text())
+    del told["beside"]
+    place = tmp_path / "toy"
+    place.mkdir()
+    old = {**told, "encoder": READ, "form": "countermark-model/2"}
+    (place / "card.json").write_text(json.dumps(old))
+    assert read_card(place) == card(**TEXT, form="countermark-model/2")
+
+
+def test_a_card_of_a_janus_has_one_licence_and_three_files_beside(tmp_path: Path) -> None:
+    place = tmp_path / "toy"
+    place.mkdir()
+    (place / "card.json").write_bytes(card(**JANUS).text())
+    assert read_card(place) == card(**JANUS)
+    spec = spec_of(read_card(place), place, commercial=False)
+    assert (spec.draws, spec.licence, spec.labels) == ("what a text says, 256 px", "MIT", None)
+    assert (spec.sampling.guidance, spec.sampling.temperature, spec.sampling.top_p) == (5, 1, 1)
+    check_commercial(card(**JANUS))
+    with pytest.raises(NotCommercial, match="its weights under 'nvidia'"):
+        check_commercial(card(**JANUS, licence="nvidia"))
 
 
 def test_a_card_by_text_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -72,13 +105,20 @@ def test_a_card_by_text_is_read_as_it_was_written(tmp_path: Path) -> None:
         (b"[]", "is no card of the form"),
         (json.dumps({"form": "countermark-model/1"}).encode(), "is no card of a model"),
         (card(layout="gan").text(), "not known"),
-        (card(form="countermark-model/3").text(), "is no card of the form"),
-        (card(prompts="speech").text(), "files that read its prompts"),
-        (card(encoder=READ).text(), "files that read its prompts"),
-        (card(**{**TEXT, "encoder": {}}).text(), "files that read its prompts"),
-        (card(**{**TEXT, "encoder": {**READ, "../card.json": ""}}).text(), "files that read its"),
-        (card(**{**TEXT, "encoder": None}).text(), "is no card of a model"),
-        (card(**{**TEXT, "encoder": [*READ]}).text(), "is no card of a model"),
+        (card(form="countermark-model/4").text(), "is no card of the form"),
+        (card(prompts="speech").text(), "prompts or weights that are not known"),
+        (card(layout="var", prompts="text").text(), "prompts or weights that are not known"),
+        (card(layout="janus").text(), "prompts or weights that are not known"),
+        (card(beside=BESIDE).text(), "files that lie beside"),
+        (card(**{**TEXT, "beside": {}}).text(), "files that lie beside"),
+        (card(**{**TEXT, "layout": "janus"}).text(), "files that lie beside"),
+        (card(**{**JANUS, "layout": "llamagen"}).text(), "files that lie beside"),
+        (
+            card(**{**TEXT, "beside": {**BESIDE, "../card.json": ""}}).text(),
+            "files that lie beside",
+        ),
+        (card(**{**TEXT, "beside": None}).text(), "is no card of a model"),
+        (card(**{**TEXT, "beside": [*BESIDE]}).text(), "is no card of a model"),
     ],
 )
 def test_what_is_no_card_is_refused(text: bytes, says: str, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def written(name: str, text: str) -> Callable[[Path], object]:
         (pickled, "as pytorch_model.bin, which is not opened: save them as safetensors"),
         (written("model.safetensors", "GGUF"), "cut short or no file of tensors"),
         (written("config.json", "{"), "config.json is no JSON"),
-        (written("config.json", "[]"), "names the model None"),
+        (written("config.json", "[]"), "config.json is no table"),
         (told(model_type="mt5"), "names the model 'mt5'"),
         (told(d_model="16"), "d_model is '16'"),
         (told(num_heads=0), "num_heads is 0"),

@@ -31,7 +31,7 @@ Made = tuple[DiscreteModel, Codec, str]
 
 def janus() -> Made:
     model = tiny.janus()
-    return CausalModel(JanusNetwork(model, tiny.tokenise)), JanusCodec(model), "a cat"
+    return CausalModel(JanusNetwork(model, tiny.tokenise)), JanusCodec(model.model.vqmodel), "a cat"
 
 
 def emu3() -> Made:

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from generators.cards import Card
 from generators.catalog import DAMAGED, GENERATORS
-from generators.imported import Card
 from generators.llamagen import LlamaGenConfig, LlamaGenTransformer
 from tests.generators.checkpoints.parity import VECTORS
 from workers.folder import DataFolder
-from workers.importing import Wanted, keep, look
+from workers.importing import keep
+from workers.looking import Wanted, look
 from workers.trying import measured
 
 SIDE = 24  # tokens: of fewer the mark of a key can now and then not be read

@@ -8,23 +8,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+from generators.cards import COMMERCIAL, PARTS, Card, read_card
 from generators.catalog import BadWeights
 from generators.checkpoints.layouts import Layout
-from generators.imported import COMMERCIAL, PARTS, Card, read_card
 from workers.brought import MODELS
 from workers.commands import Usage
 from workers.folder import data_folder, open_folder
 from workers.importing import (
     ENCODERS,
-    Found,
-    Wanted,
     check_licence,
     check_name,
     declare_commercial,
     fetched,
     keep,
-    look,
 )
+from workers.looking import Found, Wanted, look
 from workers.trying import measured, pace
 
 

@@ -21,6 +21,12 @@ def test_official_files_are_recognised(file: str, layout: Layout, part: Part) ->
     assert recognise(weights, name=file) == (layout, part)
 
 
+def test_weights_of_a_janus_are_told_to_want_their_folder() -> None:
+    key = "model.generation_head.vision_head.weight"
+    with pytest.raises(BadCheckpoint, match=r"one\.safetensors is of a Janus: bring its folder"):
+        recognise({key: torch.zeros(1)}, name="one.safetensors")
+
+
 def test_what_has_no_known_layout_is_said_to_have_none() -> None:
     with pytest.raises(BadCheckpoint, match=r"bert\.pt has no layout .*: it holds a, b$"):
         recognise({"b": torch.zeros(1), "a": torch.zeros(1)}, name="bert.pt")

@@ -103,7 +103,7 @@ def test_a_branch_against_is_a_prompt_like_any_other() -> None:
 
 def test_janus_tokens_are_told_by_cosine() -> None:
     model = tiny.janus()
-    codec = JanusCodec(model)
+    codec = JanusCodec(model.model.vqmodel)
     tokens = torch.arange(tiny.SIDE**2).reshape(1, tiny.SIDE, tiny.SIDE)
     pixels = codec.decode(tokens)
     wanted = model.decode_image_tokens(tokens.flatten(1)).permute(0, 3, 1, 2)
@@ -114,6 +114,26 @@ def test_janus_tokens_are_told_by_cosine() -> None:
     assert torch.equal(found, (vectors @ codec.codes.vectors.T).argmax(-1))
     theirs = model.model.vqmodel.encode(pixels * 2 - 1).image_tokens.view_as(found)
     assert (found != theirs).any(), "codes differ in length, so the library's own encoder differs"
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (13, 15), (6, 8)])
+def test_janus_reads_whole_tokens_of_pictures_of_any_size(shape: tuple[int, int]) -> None:
+    codec = JanusCodec(tiny.janus().model.vqmodel)
+    pixels = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
+    high, wide = (side // 2 for side in shape)
+    reading = codec.read(pixels)
+    assert reading.tokens.shape == reading.margin.shape == (2, high, wide)
+    assert torch.equal(reading.tokens, codec.encode(pixels[:, :, : 2 * high, : 2 * wide]))
+    assert codec.read(pixels[:, :, :1]).tokens.shape == (2, 0, 0)
+
+
+def test_many_tokens_are_read_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = JanusCodec(tiny.janus().model.vqmodel)
+    pixels = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    whole = codec.read(pixels)
+    monkeypatch.setattr("generators.codecs.described.AT_ONCE", 5)
+    assert torch.equal(codec.read(pixels).tokens, whole.tokens)
+    torch.testing.assert_close(codec.read(pixels).margin, whole.margin)
 
 
 def test_what_was_drawn_in_a_palette_is_described_exactly() -> None:

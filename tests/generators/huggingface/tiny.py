@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import (
     Emu3Config,
@@ -22,6 +25,8 @@ from transformers import (
     LlamaConfig,
 )
 
+from tests.generators.checkpoints.parity import VECTORS
+
 PAD, BOS, EOS, BOI, IMAGE, LETTERS = 0, 1, 2, 3, 4, 5
 SIDE, CODES = 6, 64
 
@@ -35,7 +40,7 @@ def tokenise(texts: Sequence[str]) -> Mapping[str, Tensor]:
     return {"input_ids": ids, "attention_mask": torch.tensor(mask)}
 
 
-def _janus_config() -> JanusConfig:
+def _janus_config(side: int) -> JanusConfig:
     return JanusConfig(
         text_config=LlamaConfig(
             vocab_size=64,
@@ -52,9 +57,9 @@ def _janus_config() -> JanusConfig:
             hidden_size=32,
             num_hidden_layers=1,
             num_attention_heads=2,
-            image_size=SIDE * 4,
+            image_size=side * 4,
             patch_size=4,
-            num_image_tokens=SIDE**2,
+            num_image_tokens=side**2,
             projection_dim=32,
         ).to_dict(),
         vq_config=JanusVQVAEConfig(
@@ -66,16 +71,16 @@ def _janus_config() -> JanusConfig:
             num_res_blocks=1,
             projection_dim=32,
             image_token_embed_dim=32,
-            num_patches=SIDE,
+            num_patches=side,
         ).to_dict(),
         image_token_id=IMAGE,
     )
 
 
-def janus() -> JanusForConditionalGeneration:
+def janus(side: int = SIDE) -> JanusForConditionalGeneration:
     """1.9 s of work for 36 tokens; codes of lengths from a half to one and a half."""
     torch.manual_seed(0)
-    model = JanusForConditionalGeneration(_janus_config())
+    model = JanusForConditionalGeneration(_janus_config(side))
     model.eval()  # type: ignore[no-untyped-call]
     model.generation_config.pad_token_id = PAD
     model.generation_config.bos_token_id = BOS
@@ -88,6 +93,56 @@ def janus() -> JanusForConditionalGeneration:
     codes.data = torch.nn.functional.normalize(torch.randn(CODES, 8), dim=1)
     codes.data *= torch.rand(CODES, 1) + 0.5
     return model
+
+
+ASSISTANT = 6
+SAID = (  # by number
+    *("<pad>", "<s>", "</s>", "<begin_of_image>", "<image_placeholder>"),
+    *("<|User|>", "<|Assistant|>"),
+)
+TOLD = ("<unk>", ":", "a", "cat", "owl", "red", "night", "begin_of_image", "User", "<", ">", "|")
+
+
+def words() -> Tokenizer:
+    """Words for Janus; what is not said but steers is added to them, as published."""
+    known = {word: len(SAID) + n for n, word in enumerate(TOLD)}
+    tokenizer = Tokenizer(
+        models.WordLevel({**dict(zip(SAID, range(7), strict=True)), **known}, "<unk>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens([AddedToken(word, special=True) for word in SAID])
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", None, [("<s>", BOS)])
+    return tokenizer
+
+
+def trained() -> dict[str, Tensor]:
+    """The trained codec of LlamaGen's layout by the names of Janus, whose VQ model is the same."""
+    tensors = {}
+    for name, tensor in load_file(VECTORS / "tiny_vqgan.safetensors").items():
+        for old, new in (
+            ("encoder.conv_blocks", "encoder.down"),
+            ("decoder.conv_blocks", "decoder.up"),
+            (".res.", ".block."),
+            ("mid.0", "mid.block_1"),
+            ("mid.1", "mid.attn_1"),
+            ("mid.2", "mid.block_2"),
+        ):
+            name = name.replace(old, new)
+        tensors[name] = tensor.float()
+    return tensors
+
+
+def save_janus(folder: Path, *, side: int = SIDE, shard: str = "1GB") -> Path:
+    """A Janus in a folder, as the library saves it, whose codec reads what it drew.
+
+    It draws all codes about as often: of fewer, the mark of a key can now and then not be read.
+    """
+    model = janus(side)
+    model.model.generation_head.vision_head.weight.data *= 0.4
+    model.model.vqmodel.load_state_dict(trained(), strict=True)
+    model.save_pretrained(folder, max_shard_size=shard)
+    words().save(str(folder / "tokenizer.json"))
+    return folder
 
 
 def imagegpt() -> ImageGPTForCausalImageModeling:

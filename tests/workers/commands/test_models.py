@@ -191,11 +191,12 @@ def test_a_model_by_text_is_kept_with_its_encoder(
     card = json.loads((read / "card.json").read_text())
     assert (card["prompts"], card["encoder_licence"]) == ("text", "Apache-2.0")
     assert card["read_back"][0] > 0.6
-    assert {file.name for file in (read / "encoder").iterdir()} == set(card["encoder"])
-    for name, digest in card["encoder"].items():
-        assert sha256((read / "encoder" / name).read_bytes()).hexdigest() == digest
-        brought = sha256((home / "t5" / name).read_bytes()).hexdigest()
-        assert card["sources"][f"encoder/{name}"] == brought
+    files = {f"encoder/{file.name}" for file in (read / "encoder").iterdir()}
+    assert files == set(card["beside"])
+    for name, digest in card["beside"].items():
+        assert sha256((read / name).read_bytes()).hexdigest() == digest
+        brought = sha256((home / "t5" / Path(name).name).read_bytes()).hexdigest()
+        assert card["sources"][name] == brought
     sizes = [load_file(file) for file in read.glob("*/model.safetensors")]
     sizes += [load_file(read / f"{part}.safetensors") for part in ("transformer", "codec")]
     assert card["memory"] == 4 * sum(one.numel() for part in sizes for one in part.values())
