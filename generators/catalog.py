@@ -23,7 +23,6 @@ from generators.interface import Codec, DiscreteModel
 from generators.pyramid import PyramidModel, PyramidTransformer, PyramidTransformerConfig
 from generators.raster import RasterConfig, RasterModel, RasterTransformer
 from generators.sampling import Sampling
-from generators.scales import Labels
 from generators.text import load_text
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -60,7 +59,7 @@ class Spec:
     stride: int = 8  # px a token; what was moved is searched for only at 8
     sampling: Sampling = Sampling()  # unless a wish has its own
     uploads: bool = False  # whether its codec marks pictures that exist already
-    labels: Labels | None = None  # of a model that is asked by class: which one a prompt names
+    by_class: bool = False  # whether prompts are numbers of classes
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,6 @@ from generators.catalog import DAMAGED, EMBEDDED, GENERATORS, BadWeights, Spec, 
 from generators.checkpoints.files import read
 from generators.families import family_of
 from generators.interface import Codec, DiscreteModel
-from generators.scales import Numbered
 
 LEAST = 0.01  # what a scale is weighed by that is hardly ever read rightly
 
@@ -71,7 +70,7 @@ def spec_of(card: Card, folder: Path, *, commercial: bool) -> Spec:
         read_back=tuple(max(LEAST, one) for one in card.read_back) if scales > 1 else (1.0,),
         stride=card.stride,
         sampling=family_of(card).sampling,
-        labels=None if card.by_text else Numbered(card.classes),
+        by_class=not card.by_text,
     )
 
 

@@ -89,6 +89,10 @@ class Unsupported(ValueError):
     """What a generator cannot do with a prompt; the text says which generator and what."""
 
 
+class CannotAsk(ValueError):
+    """A prompt that a generator cannot be asked by; the text says what it should be."""
+
+
 class Proposal(NamedTuple):
     """A site and the logits there, of every branch.
 
@@ -134,7 +138,7 @@ class DiscreteModel(Protocol):
     layout: Layout
 
     def open(self, prompts: Sequence[Prompt]) -> Run:
-        """Start a batch, one prompt a request; raises Unsupported."""
+        """Start a batch, one prompt a request; raises Unsupported and CannotAsk."""
 
 
 class Full(RuntimeError):

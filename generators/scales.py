@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.codecs.residual import PATCHES_256, PATCHES_512, Quantiser
-from generators.interface import Layout, Prompt, Proposal, Site, Unsupported
+from generators.interface import CannotAsk, Layout, Prompt, Proposal, Site, Unsupported
 
 LOUDEST = 4.605170249938965  # the logarithm of 100, in single precision: no head attends more
 
@@ -206,13 +206,9 @@ class ScalesTransformer(nn.Module):
 
 
 class Labels(Protocol):
-    """Which class a prompt names."""
+    """Which class a prompt names; raises CannotAsk."""
 
     def __call__(self, prompt: str) -> int: ...
-
-
-class UnknownClass(ValueError):
-    """A prompt that names no class of the model; the text says what it should be."""
 
 
 @dataclass(frozen=True)
@@ -224,9 +220,7 @@ class Numbered:
     def __call__(self, prompt: str) -> int:
         text = prompt.strip()
         if not (text.isascii() and text.isdigit() and int(text) < self.classes):
-            raise UnknownClass(
-                f"a prompt is the number of a class below {self.classes}: {prompt!r}"
-            )
+            raise CannotAsk(f"a prompt is the number of a class below {self.classes}: {prompt!r}")
         return int(text)
 
 
@@ -243,7 +237,7 @@ class ScalesModel:
         self.layout = Layout(sides[-1], sides[-1], tuple((side, side) for side in sides[:-1]))
 
     def open(self, prompts: Sequence[Prompt]) -> ScalesRun:
-        """Start a batch; raises UnknownClass, and Unsupported for what is said in phrases."""
+        """Start a batch; raises CannotAsk, and Unsupported for what is said in phrases."""
         if any(prompt.without or prompt.against for prompt in prompts):
             raise Unsupported("a model of classes knows no phrases to draw without or against")
         labels = torch.tensor([self.labels(prompt.text) for prompt in prompts])

@@ -20,8 +20,8 @@ from torch import Tensor
 from generators.catalog import Generator
 from generators.checkers.interface import CannotCheck
 from generators.erasing.delta import BadDelta
+from generators.interface import CannotAsk
 from generators.sampling import Request
-from generators.scales import UnknownClass
 from provenance import jobs, pictures, previews
 from provenance.blobs import Digest, Unreachable
 from provenance.database import transaction
@@ -96,15 +96,15 @@ def draw_next(studio: Studio) -> int:
     return len(claims)
 
 
-def _draw(studio: Studio, claimed: Sequence[Claim], hold: Hold) -> None:
-    generator = studio.generator(Generate(**claimed[0].job.wish.request).model)
-    claims = [claim for claim in claimed if _understood(studio, generator, claim)]
-    if not claims:
-        return
+def _draw(studio: Studio, claims: Sequence[Claim], hold: Hold) -> None:
+    generator = studio.generator(Generate(**claims[0].job.wish.request).model)
     try:
         batch = _batch(studio, generator, claims)
         with step(studio.tally, Step.DRAW, claims):
             made = _attempt(studio, batch, hold)
+    except CannotAsk:
+        _draw_apart(studio, generator, claims, hold)
+        return
     except tuple(FAULTS) as e:
         fault = next(fault for kind, fault in FAULTS.items() if isinstance(e, kind))
         for claim in claims:
@@ -113,6 +113,19 @@ def _draw(studio: Studio, claimed: Sequence[Claim], hold: Hold) -> None:
     for claim, wish in zip(claims, batch.wishes, strict=True):
         mine, made = made[: wish.count], made[wish.count :]
         _end(studio, batch, claim, mine)
+
+
+def _draw_apart(studio: Studio, generator: Generator, claims: Sequence[Claim], hold: Hold) -> None:
+    """Each job alone, since a prompt of one of them cannot be asked; that one fails.
+
+    What the prompt was is not repeated: a fault outlives it.
+    """
+    if len(claims) > 1:
+        for claim in claims:
+            _draw(studio, [claim], hold)
+        return
+    said = f"it cannot be asked by this prompt: {generator.name} draws {generator.spec.draws}"
+    fail_job(studio.folder.engine, studio.tally, claims[0], Fault.BAD_WISH, said)
 
 
 def _batch(studio: Studio, generator: Generator, claims: Sequence[Claim]) -> _Batch:
@@ -126,23 +139,6 @@ def _batch(studio: Studio, generator: Generator, claims: Sequence[Claim]) -> _Ba
     marker = Marker(generator.name, generator.spec, generator.codec)
     rules = studio.rules(tenant, generator)
     return _Batch(tuple(claims), wishes, generator, marker, key, encoding, rules)
-
-
-def _understood(studio: Studio, generator: Generator, claim: Claim) -> bool:
-    """Whether the prompt is one that the model can be asked by; a job whose prompt is none fails.
-
-    What it was is not repeated: a fault outlives the prompt.
-    """
-    labels = generator.spec.labels
-    if labels is None:
-        return True
-    try:
-        labels(Generate(**claim.job.wish.request).prompt)
-    except UnknownClass:
-        said = f"the prompt names none: {generator.name} draws {generator.spec.draws}"
-        fail_job(studio.folder.engine, studio.tally, claim, Fault.BAD_WISH, said)
-        return False
-    return True
 
 
 def _end(studio: Studio, batch: _Batch, claim: Claim, made: Sequence[Kept | Refused]) -> None:

@@ -89,7 +89,7 @@ class Eraser:
 
         Raises CannotApply, CannotCheck and BadDelta; the weights are then without deltas.
         """
-        if generator.spec.labels is not None:
+        if generator.spec.by_class:
             _check_seen(policy, generator.name)
         wanted = list(dict.fromkeys(one.delta for one in policy.concepts if one.delta))
         digests = self._apply(generator, wanted)

@@ -17,7 +17,7 @@ from torch import Tensor
 from generators.catalog import Generator
 from generators.checkers.interface import Checker
 from generators.erasure import Away, Branch, Schedule
-from generators.interface import Unsupported
+from generators.interface import CannotAsk, Unsupported
 from generators.sampling import Erasure, Request, Unerased
 from provenance.errors import ProvenanceError
 from provenance.policies import Effective
@@ -120,7 +120,8 @@ def draw_kept(
 ) -> list[Kept | Refused]:
     """Each request's picture, or why there is none; `how.erase` is not used.
 
-    Raises CannotApply. No picture may leave that `check_carries` refuses.
+    Raises CannotApply, and CannotAsk for a prompt. No picture may leave that `check_carries`
+    refuses.
     """
     rules.check()
     done: dict[int, Kept | Refused] = {}
@@ -161,7 +162,9 @@ def _attempt(
         part = wanted[start : start + BATCH]
         try:
             made, banned = what.draw(part)
-        except Unsupported as e:
+        except (Unsupported, CannotAsk) as e:
+            if isinstance(e, CannotAsk) and not any(one.screened.branches for one in part):
+                raise
             raise CannotApply(f"the policy asks to steer, but {e}") from e
         except CannotLook as e:
             raise CannotApply(str(e)) from e

@@ -40,7 +40,7 @@ class Network(Protocol):
     layout: Layout
 
     def begin(self, texts: Sequence[str]) -> Begun:
-        """Prompts with their pictures begun; raises Unsupported."""
+        """Prompts with their pictures begun; raises CannotAsk."""
 
     def bare(self, begun: Begun) -> Begun:
         """The same rows without a prompt."""

@@ -14,7 +14,7 @@ from transformers import Cache, ImageGPTForCausalImageModeling
 
 from generators.codecs.described import Described
 from generators.huggingface.causal import Begun
-from generators.interface import Codebook, Layout, Reading, Unsupported
+from generators.interface import CannotAsk, Codebook, Layout, Reading
 
 
 class ImageGPTNetwork:
@@ -29,7 +29,7 @@ class ImageGPTNetwork:
     def begin(self, texts: Sequence[str]) -> Begun:
         asked = [text for text in texts if text.strip()]
         if asked:
-            raise Unsupported(f"ImageGPT draws without a prompt, and was given {asked[0]!r}")
+            raise CannotAsk(f"ImageGPT draws without a prompt, and was given {asked[0]!r}")
         first = torch.full((len(texts), 1), self._model.config.vocab_size - 1)
         return Begun(first.to(self._model.device), torch.ones_like(first, dtype=torch.bool))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from generators.checkpoints.folders import WORDS, naming, table_of, tokenizer_of
 from generators.checkpoints.janus import JanusFiles, ids_of
-from generators.interface import Unsupported
+from generators.interface import CannotAsk
 
 USER, ASSISTANT = "<|User|>", "<|Assistant|>"
 
@@ -25,7 +25,7 @@ USER, ASSISTANT = "<|User|>", "<|Assistant|>"
 class JanusPrompts:
     """Token ids of texts (N, P), padded before them, and which count.
 
-    Raises BadCheckpoint for what is no tokenizer, Unsupported for a text that reads as a token that
+    Raises BadCheckpoint for what is no tokenizer, CannotAsk for a text that reads as a token that
     steers.
     """
 
@@ -63,7 +63,7 @@ class JanusPrompts:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         for said in self._kept.intersection(ids):
             word = self._tokenizer.id_to_token(said)
-            raise Unsupported(f"a prompt cannot say {word!r}, which is a token that steers Janus")
+            raise CannotAsk(f"a prompt cannot say {word!r}, which is a token that steers Janus")
         return ids
 
 

@@ -79,7 +79,7 @@ def test_a_card_of_a_janus_has_one_licence_and_three_files_beside(tmp_path: Path
     (place / "card.json").write_bytes(card(**JANUS).text())
     assert read_card(place) == card(**JANUS)
     spec = spec_of(read_card(place), place, commercial=False)
-    assert (spec.draws, spec.licence, spec.labels) == ("what a text says, 256 px", "MIT", None)
+    assert (spec.draws, spec.licence, spec.by_class) == ("what a text says, 256 px", "MIT", False)
     assert (spec.sampling.guidance, spec.sampling.temperature, spec.sampling.top_p) == (5, 1, 1)
     check_commercial(card(**JANUS))
     with pytest.raises(NotCommercial, match="its weights under 'nvidia'"):

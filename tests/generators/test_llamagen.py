@@ -3,11 +3,10 @@ import pytest
 import torch
 
 from generators.guidance import mix
-from generators.interface import Prompt, Unsupported
+from generators.interface import CannotAsk, Prompt, Unsupported
 from generators.llamagen import ByText
 from generators.products import halve
 from generators.sampling import Request, Unerased, Unmarked, draw
-from generators.scales import UnknownClass
 from tests.generators.letters import CODES, HOW, SIDE, generator
 from tests.generators.watching import Watching
 
@@ -77,7 +76,7 @@ def test_a_branch_against_is_a_prompt_like_any_other() -> None:
 
 def test_what_it_cannot_do_is_said() -> None:
     model, _ = generator()
-    with pytest.raises(UnknownClass, match="below 5: 'a cat'"):
+    with pytest.raises(CannotAsk, match="below 5: 'a cat'"):
         model.open([Prompt("a cat")])
     with pytest.raises(Unsupported, match="projected out"):
         model.open([Prompt("1", without=("a gun",))])

@@ -3,14 +3,13 @@ import pytest
 import torch
 
 from generators.codecs.residual import ResidualCodec, ResidualConfig
-from generators.interface import Prompt, Unsupported
+from generators.interface import CannotAsk, Prompt, Unsupported
 from generators.sampling import Request, Sampling, Unerased, Unmarked, draw
 from generators.scales import (
     Numbered,
     ScalesConfig,
     ScalesModel,
     ScalesTransformer,
-    UnknownClass,
 )
 from tests.generators.watching import Watching
 
@@ -68,7 +67,7 @@ def test_a_prompt_is_the_number_of_a_class() -> None:
     labels = Numbered(5)
     assert labels(" 4 ") == 4
     for wrong in ("5", "-1", "cat", "", "²"):
-        with pytest.raises(UnknownClass, match="number of a class below 5"):
+        with pytest.raises(CannotAsk, match="number of a class below 5"):
             labels(wrong)
 
 

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from generators.checkers.interface import CannotCheck, Picture
 from generators.erasure import Away
+from generators.interface import CannotAsk, Prompt
 from generators.sampling import Request
 from provenance.policies import EVERY, Action, Concept, Effective, Version
 from provenance.reasons import Done, Kind
 from tests.workers.test_screening import SCREEN
-from tests.workers.toys import generator, key
+from tests.workers.toys import GreyModel, GreyRun, generator, key
 from workers.erasing import CannotApply, Kept, Refused, Rules, away, draw_kept
 from workers.generate import How, unerased
 from workers.glancing import drawn_share
@@ -147,6 +148,35 @@ def test_a_policy_that_cannot_be_applied_draws_nothing(
 ) -> None:
     with pytest.raises(CannotApply, match=says):
         drawn(tmp_path, given)
+
+
+class Classes:
+    """A model that knows the class 3 alone, in prompts as in what they are drawn away from."""
+
+    layout = GreyModel.layout
+
+    def open(self, prompts: Sequence[Prompt]) -> GreyRun:
+        asked = [text for prompt in prompts for text in (prompt.text, *prompt.against)]
+        if any(text != "3" for text in asked):
+            raise CannotAsk("a prompt is 3")
+        return GreyModel().open(prompts)
+
+
+def by_class(folder: Path, given: Rules, prompt: str) -> Kept | Refused:
+    toy, marker = generator(folder)
+    asked = replace(toy, model=Classes())
+    how = How(Mark.LEXICAL, key(), unerased)
+    (made,) = draw_kept(asked, marker, [Request(prompt, 3)], how, given)
+    return made
+
+
+def test_a_prompt_that_cannot_be_asked_is_no_fault_of_a_policy(tmp_path: Path) -> None:
+    """What is seen in a picture, and cannot be steered away from, is one."""
+    assert isinstance(by_class(tmp_path, rules(Script([0.0]), GUN), "3"), Kept)
+    with pytest.raises(CannotAsk, match="a prompt is 3"):
+        by_class(tmp_path, rules(Script(), GUN), "a cat")
+    with pytest.raises(CannotApply, match="the policy asks to steer, but a prompt is 3"):
+        by_class(tmp_path, rules(Script([0.9]), GUN), "3")
 
 
 def test_every_attempt_pushes_harder_and_projects() -> None:

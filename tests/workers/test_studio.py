@@ -77,7 +77,7 @@ def test_a_prompt_that_names_no_class_fails_its_own_job_and_is_not_repeated(
     refused = shop.read(bad)
     assert (refused.state, refused.fault) == (State.FAILED, Fault.BAD_WISH)
     assert refused.detail == (
-        "the prompt names none: tiny draws one of 5 classes, by number, 48 px"
+        "it cannot be asked by this prompt: tiny draws one of 5 classes, by number, 48 px"
     )
     assert shop.read(good).state is State.DONE
     alone = ask(shop, "5")

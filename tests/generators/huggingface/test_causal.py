@@ -9,7 +9,7 @@ from generators.huggingface.causal import CausalModel, Room
 from generators.huggingface.emu3 import Emu3Codec, Emu3Network
 from generators.huggingface.imagegpt import ImageGPTCodec, ImageGPTNetwork
 from generators.huggingface.janus import JanusCodec, JanusNetwork
-from generators.interface import Layout, Prompt, Unsupported
+from generators.interface import CannotAsk, Layout, Prompt, Unsupported
 from tests.generators.huggingface import tiny
 
 
@@ -144,7 +144,7 @@ def test_what_was_drawn_in_a_palette_is_described_exactly() -> None:
 
 
 def test_what_they_cannot_do_is_said() -> None:
-    with pytest.raises(Unsupported, match="without a prompt, and was given 'a cat'"):
+    with pytest.raises(CannotAsk, match="without a prompt, and was given 'a cat'"):
         CausalModel(ImageGPTNetwork(tiny.imagegpt())).open([Prompt("a cat")])
     with pytest.raises(Unsupported, match="projected out"):
         CausalModel(JanusNetwork(tiny.janus(), tiny.tokenise)).open([Prompt("a", without=("b",))])

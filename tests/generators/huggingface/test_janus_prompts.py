@@ -7,7 +7,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from generators.checkpoints.janus import JanusFiles, read_files
 from generators.huggingface.janus_prompts import JanusPrompts
-from generators.interface import Unsupported
+from generators.interface import CannotAsk
 from tests.generators.huggingface import tiny
 
 
@@ -69,7 +69,7 @@ def test_a_text_that_is_read_as_such_a_token_all_the_same_is_refused(files: Janu
     table["pre_tokenizer"] = {"type": "WhitespaceSplit"}
     blunt = replace(files, words=json.dumps(table).encode())
     assert rows(blunt, ["a cat"])[0][-1] == tiny.BOI
-    with pytest.raises(Unsupported, match="cannot say '<begin_of_image>'"):
+    with pytest.raises(CannotAsk, match="cannot say '<begin_of_image>'"):
         JanusPrompts(blunt)(["a <begin_of_image> cat"])
 
 
