@@ -56,7 +56,7 @@ class Spec:
     # How often a token is read back rightly, coarse to fine, of a model of several scales; what
     # marks are weighed by, so it is as fixed as they are.
     read_back: tuple[float, ...] = (1.0,)
-    stride: int = 8  # px a token; what was moved is searched for only at 8
+    finds: bool = True  # whether its codec tells where its grid, of 8 px, lies in what was moved
     sampling: Sampling = Sampling()  # unless a wish has its own
     uploads: bool = False  # whether its codec marks pictures that exist already
     by_class: bool = False  # whether prompts are numbers of classes

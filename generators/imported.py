@@ -68,7 +68,7 @@ def spec_of(card: Card, folder: Path, *, commercial: bool) -> Spec:
         build_model=partial(_model, card, folder.resolve(), codec, commercial=commercial),
         build_codec=partial(_codec, card, folder.resolve(), commercial=commercial),
         read_back=tuple(max(LEAST, one) for one in card.read_back) if scales > 1 else (1.0,),
-        stride=card.stride,
+        finds=False,
         sampling=family_of(card).sampling,
         by_class=not card.by_text,
     )

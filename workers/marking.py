@@ -22,13 +22,11 @@ from generators.catalog import (
     find,
     load_codec,
 )
-from generators.codecs.described import Described
 from generators.interface import Codec
 from provenance.image import Pixels
 from provenance.watermark import matching
 from provenance.watermark.colouring import Colouring, independent, pairs
 from provenance.watermark.detect import Bank, GatedBank
-from provenance.watermark.geometry import STRIDE
 from provenance.watermark.keys import Key, list_for
 from provenance.watermark.mark import Mark, Swaps, Trades
 from provenance.watermark.payload import Payload
@@ -164,7 +162,7 @@ class Markers:
         alike: dict[object, list[Marker]] = {}
         for marker in self.by_name.values():
             spec = marker.spec
-            grid = spec.codec.digest, spec.reader.digest, spec.side, spec.stride
+            grid = spec.codec.digest, spec.reader.digest, spec.side
             alike.setdefault(grid, []).append(marker)
         return Searches([_search(some, pixels, plan) for some in alike.values()])
 
@@ -177,7 +175,7 @@ def _search(alike: Sequence[Marker], pixels: Pixels, plan: Plan) -> Search:
     """
     first, side = alike[0], alike[0].spec.side
     largest = LARGEST
-    if first.spec.stride != STRIDE or isinstance(first.codec, Described):
+    if not first.spec.finds:
         plan, largest = replace(plan, looks=min(plan.looks, 2), ladder=None), side
     readers = {Lens(one.spec.codec.digest, len(one.spec.read_back)): one.codec for one in alike}
     return Search(readers, pixels, plan, native=(side, side), largest=largest)

@@ -103,6 +103,8 @@ def test_it_is_drawn_with_by_class_and_its_mark_verified(
     assert found["mark"]["model"] == "tiny"
     assert found["mark"]["p_corrected"] < 1e-6
     assert found["mark"]["models"] == ["tiny"]
+    assert found["mark"]["trials"] == 2 * 8 * 2  # schemes, lists, and the picture as it lies
+    assert found["mark"]["search"]["windows_scanned"] == 0
     assert main(["verify", "a.png", "--json"]) == 0
     among = json.loads(capsys.readouterr().out)["mark"]
     assert (among["model"], among["p"]) == ("tiny", found["mark"]["p"])
