@@ -82,7 +82,9 @@ class Classifier:
         pixels = middle(pixels)
         crops = look(self.member, pixels)
         value = self.calibration.value(crops.score)
-        reshipped = tuple(self._reship(name, treat(pixels)) for name, treat in RESHIPMENTS.items())
+        reshipped: tuple[Reshipped, ...] = ()
+        if value.p <= self.alpha:  # what is no evidence as it is becomes none by being sent on
+            reshipped = tuple(self._reship(name, to(pixels)) for name, to in RESHIPMENTS.items())
         outcome, reason = self._decide(value, reshipped)
         return Answer(
             outcome, reason, self.alpha, self.member.name, traced, value, crops, reshipped

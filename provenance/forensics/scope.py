@@ -14,6 +14,7 @@ from provenance.image import Pixels
 
 SMALLEST = 144  # px: a crop of 128 must still fit when the picture is made smaller by a tenth
 FEWEST_COLOURS = 1024  # of the picture's middle megapixel; photographs have tens of thousands
+SOME = 64  # rows in which colours are counted first
 FLAT = 0.5  # share of 8 x 8 blocks without any change from which a picture is called a drawing
 STEP = 1.5 / 255  # the largest difference inside a block that counts as none
 MIDDLE = 1024  # px: the part of a larger picture that is looked at
@@ -34,11 +35,18 @@ def scope(pixels: Pixels) -> OutOfScope | None:
     part = middle(pixels)
     if part.std(axis=(1, 2)).max() < 2 / 255:
         return OutOfScope.ONE_COLOUR
-    eight = np.rint(part * 255).astype(np.uint32)
-    colours = np.unique(eight[0] << 16 | eight[1] << 8 | eight[2]).size
-    if colours < FEWEST_COLOURS or flat_share(part) >= FLAT:
+    if _few_colours(part) or flat_share(part) >= FLAT:
         return OutOfScope.DRAWING
     return None
+
+
+def _few_colours(pixels: Pixels) -> bool:
+    """Whether a picture (3, H, W) has fewer than FEWEST_COLOURS; some rows of most have more."""
+    for part in (pixels[:, :SOME], pixels):
+        eight = np.rint(part * 255).astype(np.uint32)
+        if np.unique(eight[0] << 16 | eight[1] << 8 | eight[2]).size >= FEWEST_COLOURS:
+            return False
+    return True
 
 
 def flat_share(pixels: Pixels) -> float:

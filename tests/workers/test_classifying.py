@@ -63,7 +63,7 @@ def test_an_answer_has_every_number_that_it_was_found_from() -> None:
     assert answer.outcome in (Outcome.EVIDENCE, Outcome.INSUFFICIENT)
     told = answer_json(answer)
     assert sum(crop["adds"] for crop in told["crops"]) == pytest.approx(told["score"], abs=2e-3)
-    assert len(told["reshipped"]) == 4
+    assert len(told["reshipped"]) == (4 if told["p"] <= told["alpha"] else 0)
     assert told["photographs"] >= 19
     finding = classifier_finding(answer)
     assert float(finding.check.value) == pytest.approx(told["p"], rel=1e-5)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from provenance.forensics.answer import RESHIPMENTS, Classifier, Outcome
+from provenance.forensics.member import Logits
 from provenance.forensics.trace import Tracer
 from provenance.image import Pixels, encode_png, read_image
 from provenance.robustness import files
@@ -93,3 +94,27 @@ def test_metadata_and_container_change_nothing() -> None:
         for data in (plain, other.getvalue(), webp.getvalue())
     ]
     assert len({(a.outcome, a.reason, a.value, a.reshipped) for a in answers}) == 1
+
+
+def test_only_what_is_evidence_as_it_is_is_looked_at_again() -> None:
+    member = Counting()
+    toy = Classifier(member, calibration("counting/1", 4.0))
+    toy.answer(DARK)
+    alone = member.looks
+    assert toy.answer(DARK).reshipped == ()
+    assert member.looks == 2 * alone
+    toy.answer(BRIGHT)
+    assert member.looks > 3 * alone
+
+
+class Counting(Brightness):
+    """Counts how often it is asked."""
+
+    name = "counting/1"
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def logits(self, cut: Pixels) -> Logits:
+        self.looks += 1
+        return super().logits(cut)
