@@ -35,7 +35,7 @@ from workers.erasing import Erased
 from workers.examine import Library, open_library
 from workers.folder import TENANT, DataFolder, load_claim_signer, load_trust, make, open_folder
 from workers.generate import How, Marked, generate, unerased
-from workers.marking import Kind, Marker
+from workers.marking import Kind, Marker, Markers, load_markers
 from workers.seal import Sealed, seal
 from workers.verify import Judged, judge
 
@@ -76,10 +76,10 @@ def floats(drawn: Drawn) -> Pixels:
     return np.ascontiguousarray(drawn.pixels.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
-def look(data: bytes, marker: Marker, folder: DataFolder, library: Library) -> Judged:
+def look(data: bytes, markers: Markers, folder: DataFolder, library: Library) -> Judged:
     """What verifying a file tells."""
     keys = folder.keyring.marks().keys
-    return judge(data, name="demo", marks=marker, keys=keys, plan=FULL, library=library)
+    return judge(data, name="demo", marks=markers, keys=keys, plan=FULL, library=library)
 
 
 def shown(finding: Finding) -> str:
@@ -202,7 +202,7 @@ def main() -> int:
     with open_folder(data) as folder:
         pictures = drawings(generator, marker, folder, console)
         with open_library(folder) as library:
-            see = partial(look, marker=marker, folder=folder, library=library)
+            see = partial(look, markers=load_markers(), folder=folder, library=library)
             rows = list(marked_rows(pictures, see, sheet, console))
             rows += unmarked_rows(generator, see, sheet)
         proven = check_proof(folder, console)

@@ -8,7 +8,7 @@ that a picture is real: the absence of evidence is not evidence of a camera.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,10 +82,13 @@ class Classifier:
         pixels = middle(pixels)
         crops = look(self.member, pixels)
         value = self.calibration.value(crops.score)
-        reshipped: tuple[Reshipped, ...] = ()
-        if value.p <= self.alpha:  # what is no evidence as it is becomes none by being sent on
-            reshipped = tuple(self._reship(name, to(pixels)) for name, to in RESHIPMENTS.items())
-        outcome, reason = self._decide(value, reshipped)
+        if value.p > self.alpha:  # none as it is; sent on it could only lose
+            share = f"as many as {value.p:.0%} of photographs score as high ({value.stratum})"
+            return Answer(
+                Outcome.INSUFFICIENT, share, self.alpha, self.member.name, traced, value, crops
+            )
+        reshipped = tuple(self._reship(name, treat(pixels)) for name, treat in RESHIPMENTS.items())
+        outcome, reason = self._outlasting(value, reshipped)
         return Answer(
             outcome, reason, self.alpha, self.member.name, traced, value, crops, reshipped
         )
@@ -97,10 +100,7 @@ class Classifier:
         score = look(self.member, pixels, most=FEW).score
         return Reshipped(name, score, self.calibration.value(score).p)
 
-    def _decide(self, value: Value, reshipped: tuple[Reshipped, ...]) -> tuple[Outcome, str]:
-        if value.p > self.alpha:
-            share = f"as many as {value.p:.0%} of photographs score as high ({value.stratum})"
-            return Outcome.INSUFFICIENT, share
+    def _outlasting(self, value: Value, reshipped: Sequence[Reshipped]) -> tuple[Outcome, str]:
         flips = [one.name for one in reshipped if one.p > self.alpha]
         if flips:
             return Outcome.INSUFFICIENT, f"the evidence does not outlast: {', '.join(flips)}"
