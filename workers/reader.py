@@ -52,7 +52,7 @@ MEMORY = 640 << 20  # bytes that one question may need, beside what is loaded
 CPU_SECONDS = 120  # a full search of a large picture takes some ten
 MOST_PIXELS = 25_000_000  # more would not fit into MEMORY
 # What a caller is told; why it is so has paths of this machine in it.
-LEFT_OUT = "it cannot be loaded here; for the operator, `countermark verify` says why"
+LEFT_OUT = "it cannot be loaded here; to the operator, countermark verify says why"
 PLANS = {plan.name: plan for plan in (QUICK, STANDARD, FULL)}
 
 
